@@ -1,0 +1,221 @@
+package appliance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/medanchor/medanchor/chaincode/record"
+	"github.com/medanchor/medanchor/dicomwatch/folder"
+	"github.com/medanchor/medanchor/document"
+	"github.com/medanchor/medanchor/index"
+	"github.com/medanchor/medanchor/ingest"
+	"github.com/medanchor/medanchor/ingest/inspect"
+	"github.com/medanchor/medanchor/ledger"
+	"github.com/medanchor/medanchor/state"
+	"github.com/medanchor/medanchor/vault/ipfs"
+	"github.com/medanchor/medanchor/vault/seal"
+)
+
+// Options are what an App is made from.
+type Options struct {
+	Config Config
+	Log    *slog.Logger
+	// Version of the program, as shown in the status.
+	Version string
+	// Trace, if set, is called at each step of each item, from any goroutine. It must not block. Fault tests use it.
+	Trace func(document.State)
+}
+
+// App is one hospital's appliance. Make it with New, then Run it once; a process may hold several.
+type App struct {
+	config  Config
+	log     *slog.Logger
+	version string
+
+	vault    *seal.Vault
+	state    *state.DB
+	index    *index.Index
+	node     *ipfs.Node
+	ledger   *ledger.Client
+	pipeline *ingest.Pipeline
+	anchorer *ingest.Anchorer
+	folders  []*folder.Folder
+	metrics  *metrics
+
+	clean bool // the last run ended in order
+	open  stack
+}
+
+// New opens everything. What is wrong with the configuration or the data folder shows here, and changes nothing; a
+// ledger that cannot be reached does not: intake goes on without it.
+func New(ctx context.Context, o Options) (*App, error) {
+	a := &App{config: o.Config, log: o.Log, version: o.Version, metrics: newMetrics()}
+	trace := a.metrics.step
+	if o.Trace != nil {
+		trace = func(s document.State) {
+			a.metrics.step(s)
+			o.Trace(s)
+		}
+	}
+	for _, step := range []func(context.Context) error{a.openStores, a.openLedger} {
+		if err := step(ctx); err != nil {
+			return nil, errors.Join(err, a.open.close())
+		}
+	}
+	if err := a.openPipeline(ctx, trace); err != nil {
+		return nil, errors.Join(err, a.open.close())
+	}
+	a.metrics.observe(a)
+	return a, nil
+}
+
+// openStores opens the vault, the databases and the IPFS node. state.db comes first of what is written: its lock is the
+// data folder's.
+func (a *App) openStores(ctx context.Context) (err error) {
+	c := a.config
+	if err := checkData(c.Data); err != nil {
+		return err
+	}
+	if a.vault, err = seal.Load(c.Vault.KeyFile, c.Data, c.Vault.RecoveryRecipient); err != nil {
+		return err
+	}
+	if a.state, err = state.Open(filepath.Join(c.Data, stateFile), a.vault); err != nil {
+		return err
+	}
+	a.open.push(stateFile, a.state.Close)
+	if a.clean, err = closedInOrder(c.Data); err != nil {
+		return fmt.Errorf("read data folder: %w", err)
+	}
+	if a.index, err = index.Open(filepath.Join(c.Data, indexFile), a.vault); err != nil {
+		return err
+	}
+	a.open.push(indexFile, a.index.Close)
+	// The end of ctx must not close the node: the pipeline still commits what it has read.
+	a.node, err = ipfs.Open(context.WithoutCancel(ctx), ipfs.Options{
+		Repo: filepath.Join(c.Data, ipfsDir), SwarmKeyFile: c.IPFS.SwarmKeyFile, Listen: []string{c.IPFS.Listen},
+	})
+	if err != nil {
+		return err
+	}
+	a.open.push("ipfs node", a.node.Close)
+	return nil
+}
+
+func (a *App) openLedger(ctx context.Context) (err error) {
+	if a.ledger, err = ledger.Connect(ctx, ledgerOptions(a.config.Ledger)); err != nil {
+		return err
+	}
+	a.open.push("ledger", a.ledger.Close)
+	if err := ledger.CheckCertificate(a.config.Ledger.CertificateFile, time.Now()); err != nil {
+		// Not fatal: intake goes on and the queue is kept, as while the peer is away.
+		a.log.Error("the ledger will refuse this appliance", "err", err)
+	}
+	return nil
+}
+
+func ledgerOptions(c LedgerConfig) ledger.Options {
+	return ledger.Options{
+		Peer: c.Peer, TLSCAFile: c.TLSCAFile, TLSServerName: c.TLSServerName,
+		MSPID: c.MSPID, CertificateFile: c.CertificateFile, KeyFile: c.KeyFile,
+		Channel: c.Channel, Chaincode: c.Chaincode,
+	}
+}
+
+func (a *App) openPipeline(ctx context.Context, trace func(document.State)) error {
+	c := a.config
+	pool, err := inspect.New(ctx, inspect.Options{Program: c.Inspect.Program, Children: c.Inspect.Workers})
+	if err != nil {
+		return err
+	}
+	a.open.push("inspectors", pool.Close)
+	a.anchorer = ingest.NewAnchorer(ingest.AnchorerOptions{
+		Ledger: channel{a.ledger}, Outbox: a.state, Log: a.log, Trace: trace,
+	})
+	a.pipeline = ingest.New(ingest.Options{
+		Inspector: pool, Sealer: a.vault, Blocks: blocks{a.node},
+		Known: a.state, Patients: a.state, Journal: a.state,
+		Log: a.log, Issuer: c.Patients.Issuer, Workers: runtime.GOMAXPROCS(0),
+		Queued: a.anchorer.Kick, Trace: trace,
+	})
+	for _, f := range c.Folders {
+		if err := a.openFolder(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *App) openFolder(c FolderConfig) error {
+	options := folder.Options{
+		Name: c.Name, Path: c.Path, Disposal: c.Afterwards, Quiet: c.Quiet, Rescan: c.Rescan,
+		Kind: c.Kind, Issuer: c.Patient.Issuer, Log: a.log,
+	}
+	if c.Patient.Pattern != "" {
+		options.Patient = regexp.MustCompile(c.Patient.Pattern) // the configuration was checked
+	}
+	f, err := folder.New(options, a.pipeline)
+	if err != nil {
+		return err
+	}
+	a.folders = append(a.folders, f)
+	a.open.push("folder "+c.Name, f.Close)
+	return nil
+}
+
+// Run works until ctx ends, then closes everything and returns nil. Any other error means that storage failed, or that
+// a listener could not be made; what was acknowledged is safe.
+func (a *App) Run(ctx context.Context) error {
+	err := a.run(ctx)
+	if err == nil {
+		err = markClosed(a.config.Data)
+	}
+	return errors.Join(err, a.open.close())
+}
+
+func (a *App) run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	if err := a.serve(ctx, group); err != nil {
+		return err
+	}
+	if !a.clean {
+		group.Go(func() error { return a.sweep(ctx) })
+	}
+	group.Go(func() error { return a.pipeline.Run(ctx) })
+	group.Go(func() error { return a.anchorer.Run(ctx) })
+	group.Go(func() error { return a.follow(ctx) })
+	for _, f := range a.folders {
+		group.Go(func() error { return f.Run(ctx) })
+	}
+	a.log.Info("appliance running", "version", a.version, "folders", len(a.folders), "listen", a.config.Listen)
+	err := group.Wait()
+	a.log.Info("appliance stopped")
+	return err
+}
+
+// sweep removes the blocks that a run which did not end in order stored and did not commit.
+func (a *App) sweep(ctx context.Context) error {
+	var unknown error
+	removed, err := a.node.Sweep(ctx, func(root record.CID) bool {
+		found, err := a.state.HasRoot(root)
+		unknown = errors.Join(unknown, err)
+		return found || err != nil
+	})
+	err = errors.Join(err, unknown)
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("sweep orphaned blocks: %w", err)
+	}
+	a.metrics.swept.Store(true)
+	a.log.Info("swept after an unclean stop", "orphaned_blocks", removed)
+	return nil
+}

@@ -1,0 +1,71 @@
+package appliance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/medanchor/medanchor/dicomwatch/folder"
+	"github.com/medanchor/medanchor/ingest/inspect"
+	"github.com/medanchor/medanchor/ledger"
+	"github.com/medanchor/medanchor/vault/seal"
+)
+
+// checkTimeout bounds the question to the peer.
+const checkTimeout = 10 * time.Second
+
+// Check tries what the configuration names, and returns every fault at once. It changes nothing, and may be run beside
+// the appliance.
+func Check(ctx context.Context, c Config) error {
+	errs := []error{checkVault(c), checkSwarmKey(c), checkInspector(ctx, c), checkLedger(ctx, c)}
+	for _, f := range c.Folders {
+		opened, err := folder.New(folder.Options{Name: f.Name, Path: f.Path, Disposal: f.Afterwards}, nil)
+		if err == nil {
+			err = opened.Close()
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func checkVault(c Config) error {
+	if err := checkData(c.Data); err != nil {
+		return err
+	}
+	_, err := seal.Load(c.Vault.KeyFile, c.Data, c.Vault.RecoveryRecipient)
+	return err
+}
+
+func checkSwarmKey(c Config) error {
+	if _, err := os.ReadFile(c.IPFS.SwarmKeyFile); err != nil {
+		return fmt.Errorf("read swarm key: %w: copy the consortium's, the same file at every hospital", err)
+	}
+	return nil
+}
+
+func checkInspector(ctx context.Context, c Config) error {
+	pool, err := inspect.New(ctx, inspect.Options{Program: c.Inspect.Program, Children: 1})
+	if err != nil {
+		return err
+	}
+	return pool.Close()
+}
+
+func checkLedger(ctx context.Context, c Config) error {
+	if err := ledger.CheckCertificate(c.Ledger.CertificateFile, time.Now()); err != nil {
+		return err
+	}
+	client, err := ledger.Connect(ctx, ledgerOptions(c.Ledger))
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	if _, err := client.Height(ctx); err != nil {
+		err = fmt.Errorf("ask peer %s for channel %s: %w", c.Ledger.Peer, c.Ledger.Channel, err)
+		return errors.Join(err, client.Close())
+	}
+	return client.Close()
+}

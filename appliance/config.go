@@ -1,0 +1,254 @@
+package appliance
+
+import (
+	"bytes"
+	_ "embed"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/medanchor/medanchor/chaincode/record"
+	"github.com/medanchor/medanchor/dicomwatch/folder"
+)
+
+// Example is the shipped configuration, with a comment on each key.
+//
+//go:embed medanchor.yaml
+var Example []byte
+
+// Config is the appliance's configuration file. medanchor.yaml in this folder explains each key.
+type Config struct {
+	Data     string         `yaml:"data"`
+	Vault    VaultConfig    `yaml:"vault"`
+	IPFS     IPFSConfig     `yaml:"ipfs"`
+	Ledger   LedgerConfig   `yaml:"ledger"`
+	Patients PatientsConfig `yaml:"patients"`
+	Folders  []FolderConfig `yaml:"folders"`
+	Inspect  InspectConfig  `yaml:"inspect"`
+	Listen   string         `yaml:"listen"`
+	Log      LogConfig      `yaml:"log"`
+}
+
+// VaultConfig says where the keys are.
+type VaultConfig struct {
+	KeyFile           string `yaml:"key_file"`
+	RecoveryRecipient string `yaml:"recovery_recipient"`
+}
+
+// IPFSConfig is the private swarm.
+type IPFSConfig struct {
+	Listen       string `yaml:"listen"`
+	SwarmKeyFile string `yaml:"swarm_key_file"`
+}
+
+// LedgerConfig is the hospital's peer and the appliance's identity.
+type LedgerConfig struct {
+	Peer            string `yaml:"peer"`
+	TLSCAFile       string `yaml:"tls_ca_file"`
+	TLSServerName   string `yaml:"tls_server_name"`
+	MSPID           string `yaml:"msp_id"`
+	CertificateFile string `yaml:"certificate_file"`
+	KeyFile         string `yaml:"key_file"`
+	Channel         string `yaml:"channel"`
+	Chaincode       string `yaml:"chaincode"`
+}
+
+// PatientsConfig says how patients are identified.
+type PatientsConfig struct {
+	Issuer string `yaml:"issuer"`
+}
+
+// FolderConfig is one drop folder.
+type FolderConfig struct {
+	Name       string            `yaml:"name"`
+	Path       string            `yaml:"path"`
+	Afterwards folder.Disposal   `yaml:"afterwards"`
+	Quiet      time.Duration     `yaml:"quiet"`
+	Rescan     time.Duration     `yaml:"rescan"`
+	Kind       record.Kind       `yaml:"kind"`
+	Patient    PatientRuleConfig `yaml:"patient"`
+}
+
+// PatientRuleConfig tells whose a file is by its path.
+type PatientRuleConfig struct {
+	Issuer  string `yaml:"issuer"`
+	Pattern string `yaml:"pattern"`
+}
+
+// InspectConfig is the sandboxed reader of metadata.
+type InspectConfig struct {
+	Program string `yaml:"program"`
+	Workers int    `yaml:"workers"`
+}
+
+// LogConfig is how the daemon logs.
+type LogConfig struct {
+	Level  slog.Level `yaml:"level"`
+	Format string     `yaml:"format"`
+}
+
+// LoadConfig reads and checks the file at path. The error shows the line that is wrong.
+func LoadConfig(path string) (Config, error) {
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return Config{}, fmt.Errorf("configuration %s does not exist: write it (medanchor config example shows one), "+
+			"or name another with --config", path)
+	}
+	if err != nil {
+		return Config{}, fmt.Errorf("read configuration: %w", err)
+	}
+	c, err := ParseConfig(raw)
+	if err != nil {
+		return Config{}, fmt.Errorf("configuration %s: %w", path, err)
+	}
+	return c, nil
+}
+
+// ParseConfig reads and checks a configuration.
+func ParseConfig(raw []byte) (Config, error) {
+	var c Config
+	if err := yaml.NewDecoder(bytes.NewReader(raw), yaml.Strict()).Decode(&c); err != nil {
+		return Config{}, errors.New(yaml.FormatError(err, false, true))
+	}
+	c.setDefaults()
+	if err := c.validate(); err != nil {
+		return Config{}, err
+	}
+	return c, nil
+}
+
+func (c *Config) setDefaults() {
+	orString(&c.IPFS.Listen, "/ip4/0.0.0.0/tcp/4001")
+	orString(&c.Ledger.Channel, "medanchor")
+	orString(&c.Ledger.Chaincode, "medanchor")
+	orString(&c.Listen, "127.0.0.1:9464")
+	orString(&c.Log.Format, "text")
+	if c.Inspect.Workers == 0 {
+		c.Inspect.Workers = 2
+	}
+	if c.Inspect.Program == "" {
+		if self, err := os.Executable(); err == nil {
+			c.Inspect.Program = filepath.Join(filepath.Dir(self), "medanchor-inspect")
+		}
+	}
+	for i := range c.Folders {
+		f := &c.Folders[i]
+		if f.Afterwards == "" {
+			f.Afterwards = folder.Done
+		}
+		if f.Quiet == 0 {
+			f.Quiet = 2 * time.Second
+		}
+		if f.Rescan == 0 {
+			f.Rescan = 10 * time.Second
+		}
+		if f.Kind == 0 {
+			f.Kind = record.KindOther
+		}
+		orString(&f.Patient.Issuer, c.Patients.Issuer)
+	}
+}
+
+func orString(s *string, def string) {
+	if *s == "" {
+		*s = def
+	}
+}
+
+// validate returns every fault at once.
+func (c *Config) validate() error {
+	errs := []error{
+		absolute("data", c.Data),
+		absolute("vault.key_file", c.Vault.KeyFile),
+		required("vault.recovery_recipient", c.Vault.RecoveryRecipient),
+		absolute("ipfs.swarm_key_file", c.IPFS.SwarmKeyFile),
+		required("ledger.peer", c.Ledger.Peer),
+		absolute("ledger.tls_ca_file", c.Ledger.TLSCAFile),
+		required("ledger.msp_id", c.Ledger.MSPID),
+		absolute("ledger.certificate_file", c.Ledger.CertificateFile),
+		absolute("ledger.key_file", c.Ledger.KeyFile),
+		required("patients.issuer", c.Patients.Issuer),
+		oneOf("log.format", c.Log.Format, "text", "json"),
+		loopback("listen", c.Listen),
+	}
+	if c.Inspect.Workers < 1 || c.Inspect.Workers > 64 {
+		errs = append(errs, fmt.Errorf("inspect.workers: %d is not from 1 to 64", c.Inspect.Workers))
+	}
+	return errors.Join(append(errs, c.validateFolders()...)...)
+}
+
+func (c *Config) validateFolders() (errs []error) {
+	names, paths := make(map[string]bool), make(map[string]bool)
+	for i, f := range c.Folders {
+		key := fmt.Sprintf("folders[%d]", i)
+		errs = append(errs,
+			required(key+".name", f.Name),
+			absolute(key+".path", f.Path),
+			oneOf(key+".afterwards", string(f.Afterwards), string(folder.Done), string(folder.Keep), string(folder.Delete)),
+			patientPattern(key+".patient.pattern", f.Patient.Pattern),
+		)
+		if names[f.Name] {
+			errs = append(errs, fmt.Errorf("%s.name: %q stands twice", key, f.Name))
+		}
+		if paths[filepath.Clean(f.Path)] {
+			errs = append(errs, fmt.Errorf("%s.path: %s stands twice", key, f.Path))
+		}
+		names[f.Name], paths[filepath.Clean(f.Path)] = true, true
+	}
+	return errs
+}
+
+func required(key, value string) error {
+	if value == "" {
+		return fmt.Errorf("%s: missing", key)
+	}
+	return nil
+}
+
+func absolute(key, path string) error {
+	if !filepath.IsAbs(path) {
+		return fmt.Errorf("%s: want an absolute path, have %q", key, path)
+	}
+	return nil
+}
+
+func oneOf(key, value string, allowed ...string) error {
+	if !slices.Contains(allowed, value) {
+		return fmt.Errorf("%s: %q is none of %q", key, value, allowed)
+	}
+	return nil
+}
+
+func patientPattern(key, pattern string) error {
+	if pattern == "" {
+		return nil
+	}
+	compiled, err := regexp.Compile(pattern)
+	if err != nil {
+		return fmt.Errorf("%s: %w", key, err)
+	}
+	if compiled.SubexpIndex("id") < 0 {
+		return fmt.Errorf(`%s: %q has no group "id": write (?P<id>…) around the identifier`, key, pattern)
+	}
+	return nil
+}
+
+// loopback refuses addresses that other machines reach: metrics and health carry no authentication.
+func loopback(key, address string) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("%s: %w", key, err)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return fmt.Errorf("%s: %s is not a loopback address: use 127.0.0.1, and a reverse proxy for others", key, host)
+	}
+	return nil
+}

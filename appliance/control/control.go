@@ -1,0 +1,169 @@
+// Package control is the way from the medanchor commands to the running appliance: HTTP over a Unix socket in the data
+// folder, which only the appliance's own user and root may open. It carries documents and personal data, and so never
+// leaves the machine.
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/medanchor/medanchor/chaincode/record"
+	"github.com/medanchor/medanchor/document"
+)
+
+// socketName is the socket's name in the data folder.
+const socketName = "control.sock"
+
+// The sentinels that cross the socket.
+var (
+	// ErrNotRunning says that no appliance answers on this data folder.
+	ErrNotRunning = errors.New("the appliance is not running: start it with medanchor run, or systemctl start medanchor")
+	// ErrNotFound says that the hospital has no such item or document.
+	ErrNotFound = errors.New("not found")
+	// ErrLedgerAway says that the ledger cannot be asked now.
+	ErrLedgerAway = errors.New("the ledger cannot be asked now")
+	// ErrBadRequest says that the request makes no sense.
+	ErrBadRequest = errors.New("bad request")
+)
+
+// Appliance answers the commands; appliance.App implements it.
+type Appliance interface {
+	Status(ctx context.Context) (Status, error)
+	Records(ctx context.Context, all bool) ([]Record, error)
+	Verify(ctx context.Context, v VerifyRequest) ([]Verdict, error)
+	// Get opens the document with this ID for reading in plaintext. An error while reading means that the stored bytes
+	// are damaged.
+	Get(ctx context.Context, id string) (io.ReadCloser, error)
+}
+
+// Status is the appliance at a glance.
+type Status struct {
+	Version string  `json:"version"`
+	MSPID   string  `json:"msp_id"`
+	Items   Items   `json:"items"`
+	Ledger  Ledger  `json:"ledger"`
+	Storage Storage `json:"storage"`
+	// Held are files that stay at their door, by path, with the reason.
+	Held map[string]string `json:"held,omitempty"`
+}
+
+// Items are counts that reconcile: Received = Anchored + Duplicates + Waiting + the sum of Quarantined.
+type Items struct {
+	Received    int64                     `json:"received"`
+	Anchored    int64                     `json:"anchored"`
+	Duplicates  int64                     `json:"duplicates"`
+	Waiting     int64                     `json:"waiting"`
+	Variants    int64                     `json:"variants"` // among Anchored and Waiting
+	Quarantined map[document.Reason]int64 `json:"quarantined"`
+	Bytes       int64                     `json:"bytes"` // of plaintext received
+}
+
+// Ledger is how the channel is reached.
+type Ledger struct {
+	Reachable bool `json:"reachable"`
+	// Away is why batches are not taken, empty while they are.
+	Away               string    `json:"away,omitempty"`
+	Height             uint64    `json:"height,omitempty"` // blocks on the channel, by this hospital's peer
+	Indexed            uint64    `json:"indexed"`          // blocks in the index
+	CertificateExpires time.Time `json:"certificate_expires,omitzero"`
+	// Documents on the channel, by the member that anchored them, as indexed.
+	Documents map[string]int64 `json:"documents"`
+}
+
+// Storage is the data folder.
+type Storage struct {
+	Data       string `json:"data"`
+	FreeBytes  uint64 `json:"free_bytes"`
+	StateBytes int64  `json:"state_bytes"`
+}
+
+// Record is one record of a patient's history as the ledger has it. Pseudonyms only.
+type Record struct {
+	Patient   record.Reference `json:"patient"`
+	Record    record.Tag       `json:"record"`
+	Kind      record.Kind      `json:"kind"`
+	Time      time.Time        `json:"time,omitzero"`
+	Member    string           `json:"member"` // MSP ID of the institution that anchored it first
+	Versions  int              `json:"versions"`
+	Documents []record.Tag     `json:"documents"`
+	Block     uint64           `json:"block"`    // of the last version
+	Anchored  time.Time        `json:"anchored"` // of the last version
+}
+
+// VerifyRequest asks about a stored document by ID, or about content that the caller holds.
+type VerifyRequest struct {
+	ID      string   `json:"id,omitempty"`
+	Content *Content `json:"content,omitempty"`
+}
+
+// Content is what of a file decides whether it is what was anchored.
+type Content struct {
+	Digest   document.Digest   `json:"digest"`
+	Metadata document.Metadata `json:"metadata"`
+}
+
+// Finding is the short form of a Verdict.
+type Finding string
+
+// The findings.
+const (
+	FindingOK          Finding = "ok"           // exactly this content is on the ledger
+	FindingMismatch    Finding = "mismatch"     // something does not match: the verdict says what
+	FindingNotAnchored Finding = "not-anchored" // the ledger does not know this content
+	FindingWaiting     Finding = "waiting"      // queued, not on the ledger yet
+	FindingQuarantined Finding = "quarantined"  // kept, but not anchored
+)
+
+// Verdict is what a verification found. The ledger fields are set where the ledger has the document.
+type Verdict struct {
+	Finding     Finding          `json:"finding"`
+	Explanation string           `json:"explanation"`
+	Item        document.ItemID  `json:"item,omitzero"`
+	Document    record.Tag       `json:"document,omitzero"`
+	Patient     record.Reference `json:"patient,omitzero"`
+	CID         record.CID       `json:"cid,omitzero"`
+	TxID        string           `json:"tx_id,omitempty"`
+	Block       uint64           `json:"block,omitempty"`
+	Time        time.Time        `json:"time,omitzero"` // of the transaction
+	Member      string           `json:"member,omitempty"`
+}
+
+// address is the socket in the data folder by way of an open descriptor of the folder, because a socket's path may not
+// be longer than 107 bytes. The caller closes dir after use.
+func address(data string) (addr string, dir *os.File, err error) {
+	dir, err = os.Open(data)
+	if err != nil {
+		return "", nil, err
+	}
+	return fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), socketName), dir, nil
+}
+
+// Listen makes the socket in the data folder, for the owner only.
+func Listen(ctx context.Context, data string) (net.Listener, error) {
+	addr, dir, err := address(data)
+	if err != nil {
+		return nil, fmt.Errorf("listen for commands: %w", err)
+	}
+	defer dir.Close()
+	// The data folder is locked by now, so a socket that is there was left by a process that died.
+	if err := os.Remove(filepath.Join(data, socketName)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("listen for commands: %w", err)
+	}
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "unix", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen for commands: %w", err)
+	}
+	// The listener would remove its path by the descriptor's name, which is gone by then.
+	listener.(*net.UnixListener).SetUnlinkOnClose(false) //nolint:forcetypeassert // of network "unix"
+	if err := os.Chmod(filepath.Join(data, socketName), 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("listen for commands: %w", err), listener.Close())
+	}
+	return listener, nil
+}

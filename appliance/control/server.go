@@ -1,0 +1,78 @@
+package control
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+)
+
+// maxRequest bounds a request's body, in bytes.
+const maxRequest = 1 << 20
+
+// Handler serves an appliance's commands.
+func Handler(a Appliance) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
+		status, err := a.Status(r.Context())
+		answer(w, status, err)
+	})
+	mux.HandleFunc("GET /records", func(w http.ResponseWriter, r *http.Request) {
+		records, err := a.Records(r.Context(), r.URL.Query().Has("all"))
+		answer(w, records, err)
+	})
+	mux.HandleFunc("POST /verify", func(w http.ResponseWriter, r *http.Request) {
+		var request VerifyRequest
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(&request); err != nil {
+			answer(w, nil, errors.Join(ErrBadRequest, err))
+			return
+		}
+		verdicts, err := a.Verify(r.Context(), request)
+		answer(w, verdicts, err)
+	})
+	mux.HandleFunc("GET /documents/{id}", func(w http.ResponseWriter, r *http.Request) {
+		content, err := a.Get(r.Context(), r.PathValue("id"))
+		if err != nil {
+			answer(w, nil, err)
+			return
+		}
+		defer content.Close()
+		if _, err := io.Copy(w, content); err != nil {
+			// The client must not take what it has for the whole: break the connection.
+			panic(http.ErrAbortHandler)
+		}
+	})
+	return mux
+}
+
+func answer(w http.ResponseWriter, value any, err error) {
+	w.Header().Set("Content-Type", "application/json")
+	if err != nil {
+		w.WriteHeader(statusOf(err))
+		value = failure{err.Error()}
+	}
+	_ = json.NewEncoder(w).Encode(value) // the client is gone: nothing to tell
+}
+
+// failure is the body of an answer that is an error.
+type failure struct {
+	Error string `json:"error"`
+}
+
+// sentinels are the errors that keep their meaning across the socket, by HTTP status.
+func sentinels() map[int]error {
+	return map[int]error{
+		http.StatusNotFound:           ErrNotFound,
+		http.StatusServiceUnavailable: ErrLedgerAway,
+		http.StatusBadRequest:         ErrBadRequest,
+	}
+}
+
+func statusOf(err error) int {
+	for status, sentinel := range sentinels() {
+		if errors.Is(err, sentinel) {
+			return status
+		}
+	}
+	return http.StatusInternalServerError
+}

@@ -1,0 +1,67 @@
+package appliance
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/medanchor/medanchor/index"
+	"github.com/medanchor/medanchor/ledger"
+)
+
+// The pauses between attempts to follow the channel's blocks.
+const (
+	followFirst = 500 * time.Millisecond
+	followLast  = 15 * time.Second
+)
+
+// follow feeds the index from the channel's blocks until ctx ends. The ledger's absence is waited out; an error of the
+// index itself is fatal.
+func (a *App) follow(ctx context.Context) error {
+	pause := followFirst
+	for ctx.Err() == nil {
+		next, err := a.index.Next()
+		if err != nil {
+			return fmt.Errorf("read index: %w", err)
+		}
+		applied, err := a.followFrom(ctx, next)
+		if err != nil {
+			return err
+		}
+		if applied {
+			pause = followFirst
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, followLast)
+	}
+	return nil
+}
+
+// followFrom applies blocks from next on until the stream breaks. applied says whether there was any.
+func (a *App) followFrom(ctx context.Context, next uint64) (applied bool, err error) {
+	for block, err := range a.ledger.Blocks(ctx, next) {
+		if err != nil {
+			a.log.Debug("block stream broke: tried again", "err", err)
+			return applied, nil
+		}
+		if err := a.index.Apply(indexBlock(block)); err != nil {
+			return applied, err
+		}
+		applied = true
+	}
+	return applied, nil
+}
+
+func indexBlock(b ledger.Block) index.Block {
+	block := index.Block{Number: b.Number, Anchorings: b.Anchorings}
+	for _, d := range b.Documents {
+		block.Documents = append(block.Documents, index.Document{Document: d.Document, Anchoring: d.Anchoring})
+	}
+	for _, v := range b.Versions {
+		block.Versions = append(block.Versions, index.Version{Version: v.Version, Anchoring: v.Anchoring})
+	}
+	return block
+}

@@ -1,0 +1,93 @@
+package appliance
+
+import (
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/medanchor/medanchor/document"
+	"github.com/medanchor/medanchor/ledger"
+)
+
+// metrics are what Prometheus sees. Labels carry states, reasons and members: never a patient, path or ID.
+type metrics struct {
+	registry *prometheus.Registry
+	steps    *prometheus.CounterVec
+	swept    atomic.Bool
+}
+
+func newMetrics() *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		steps: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "medanchor_steps_total", Help: "Steps that items took through the pipeline since the start.",
+		}, []string{"state"}),
+	}
+	m.registry.MustRegister(m.steps, collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+func (m *metrics) step(s document.State) { m.steps.WithLabelValues(string(s)).Inc() }
+
+// observe adds what is read from the appliance at each scrape.
+func (m *metrics) observe(a *App) {
+	m.registry.MustRegister(&collector{
+		app:     a,
+		items:   prometheus.NewDesc("medanchor_items", "Items by where they ended.", []string{"state", "reason"}, nil),
+		bytes:   prometheus.NewDesc("medanchor_received_bytes", "Bytes of plaintext received.", nil, nil),
+		away:    prometheus.NewDesc("medanchor_ledger_away", "1 while the ledger does not take batches.", nil, nil),
+		indexed: prometheus.NewDesc("medanchor_indexed_blocks", "Blocks of the channel in the index.", nil, nil),
+		free:    prometheus.NewDesc("medanchor_free_bytes", "Free bytes on the data folder's file system.", nil, nil),
+		expiry: prometheus.NewDesc("medanchor_certificate_expiry_seconds",
+			"When the appliance's certificate expires, in Unix time.", nil, nil),
+		held: prometheus.NewDesc("medanchor_held_files", "Files that were handed back to their door.", []string{"door"}, nil),
+	})
+}
+
+// collector reads the appliance at each scrape.
+type collector struct {
+	app                                             *App
+	items, bytes, away, indexed, free, expiry, held *prometheus.Desc
+}
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(out chan<- *prometheus.Desc) { prometheus.DescribeByCollect(c, out) }
+
+// Collect implements prometheus.Collector. What cannot be read now is left out.
+func (c *collector) Collect(out chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+	}
+	if counts, err := c.app.state.Counts(); err == nil {
+		gauge(c.items, float64(counts.Waiting), "waiting", "")
+		gauge(c.items, float64(counts.Anchored), string(document.Anchored), "")
+		gauge(c.items, float64(counts.Duplicates), string(document.Duplicate), "")
+		for reason, n := range counts.Quarantined {
+			gauge(c.items, float64(n), string(document.Quarantined), string(reason))
+		}
+		gauge(c.bytes, float64(counts.Bytes))
+	}
+	away, _ := c.app.anchorer.Away()
+	gauge(c.away, boolean(away != nil))
+	if next, err := c.app.index.Next(); err == nil {
+		gauge(c.indexed, float64(next))
+	}
+	if free, err := freeBytes(c.app.config.Data); err == nil {
+		gauge(c.free, float64(free))
+	}
+	if expires, err := ledger.CertificateExpiry(c.app.config.Ledger.CertificateFile); err == nil {
+		gauge(c.expiry, float64(expires.Unix()))
+	}
+	for _, f := range c.app.folders {
+		gauge(c.held, float64(len(f.Held())), f.Name)
+	}
+}
+
+func boolean(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,151 @@
+package appliance
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+
+	"github.com/medanchor/medanchor/appliance/control"
+	"github.com/medanchor/medanchor/ledger"
+)
+
+// The bounds on a client of the listeners.
+const (
+	readTimeout     = 10 * time.Second
+	shutdownTimeout = 5 * time.Second
+	askTimeout      = 3 * time.Second // for the ledger's height, in a status
+)
+
+// serve opens the control socket and the local listener, and has group serve them until ctx ends.
+func (a *App) serve(ctx context.Context, group *errgroup.Group) error {
+	commands, err := control.Listen(ctx, a.config.Data)
+	if err != nil {
+		return err
+	}
+	var config net.ListenConfig
+	local, err := config.Listen(ctx, "tcp", a.config.Listen)
+	if err != nil {
+		return errors.Join(fmt.Errorf("listen for metrics and health: %w: change listen in the configuration", err),
+			commands.Close())
+	}
+	serveUntil(ctx, group, commands, control.Handler(a))
+	serveUntil(ctx, group, local, a.localHandler())
+	return nil
+}
+
+func serveUntil(ctx context.Context, group *errgroup.Group, listener net.Listener, handler http.Handler) {
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: readTimeout}
+	group.Go(func() error {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	group.Go(func() error {
+		<-ctx.Done()
+		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+		defer cancel()
+		if err := server.Shutdown(bounded); err != nil {
+			return server.Close()
+		}
+		return nil
+	})
+}
+
+// localHandler serves metrics and health: no personal data.
+func (a *App) localHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(a.metrics.registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		// Ready is whether files are taken in. A ledger that is away is degraded, and shown, but not a failure.
+		w.Header().Set("Content-Type", "application/json")
+		away, since := a.anchorer.Away()
+		ready := readiness{Intake: true, Ledger: away == nil}
+		if away != nil {
+			ready.LedgerAway, ready.Since = away.Error(), &since
+		}
+		_ = json.NewEncoder(w).Encode(ready)
+	})
+	return mux
+}
+
+// readiness is the body of /readyz.
+type readiness struct {
+	Intake     bool       `json:"intake"`
+	Ledger     bool       `json:"ledger"`
+	LedgerAway string     `json:"ledger_away,omitempty"`
+	Since      *time.Time `json:"since,omitempty"`
+}
+
+// Status implements control.Appliance.
+func (a *App) Status(ctx context.Context) (control.Status, error) {
+	counts, err := a.state.Counts()
+	if err != nil {
+		return control.Status{}, err
+	}
+	s := control.Status{
+		Version: a.version, MSPID: a.config.Ledger.MSPID,
+		Items: control.Items{
+			Received: counts.Received, Anchored: counts.Anchored, Duplicates: counts.Duplicates,
+			Waiting: counts.Waiting, Variants: counts.Variants, Quarantined: counts.Quarantined, Bytes: counts.Bytes,
+		},
+		Storage: control.Storage{Data: a.config.Data},
+		Held:    make(map[string]string),
+	}
+	if s.Ledger, err = a.ledgerStatus(ctx); err != nil {
+		return s, err
+	}
+	if s.Storage.FreeBytes, err = freeBytes(a.config.Data); err != nil {
+		return s, err
+	}
+	if s.Storage.StateBytes, err = a.state.Size(); err != nil {
+		return s, err
+	}
+	for _, f := range a.folders {
+		for path, why := range f.Held() {
+			s.Held[f.Path+"/"+path] = why
+		}
+	}
+	return s, nil
+}
+
+func (a *App) ledgerStatus(ctx context.Context) (l control.Ledger, err error) {
+	if l.Documents, err = a.index.Held(); err != nil {
+		return l, err
+	}
+	if l.Indexed, err = a.index.Next(); err != nil {
+		return l, err
+	}
+	if expires, err := ledger.CertificateExpiry(a.config.Ledger.CertificateFile); err == nil {
+		l.CertificateExpires = expires
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	if l.Height, err = a.ledger.Height(ctx); err != nil {
+		l.Away = err.Error()
+		return l, nil
+	}
+	l.Reachable = true
+	if away, _ := a.anchorer.Away(); away != nil {
+		l.Away = away.Error()
+	}
+	return l, nil
+}
+
+// freeBytes is what an unprivileged process may still write on the file system of dir.
+func freeBytes(dir string) (uint64, error) {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err != nil {
+		return 0, fmt.Errorf("read free space: %w", err)
+	}
+	return fs.Bavail * uint64(fs.Bsize), nil
+}

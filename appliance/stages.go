@@ -1,0 +1,91 @@
+package appliance
+
+import (
+	"context"
+	"io"
+
+	"github.com/medanchor/medanchor/chaincode/record"
+	"github.com/medanchor/medanchor/ingest"
+	"github.com/medanchor/medanchor/ledger"
+	"github.com/medanchor/medanchor/vault/ipfs"
+)
+
+// blocks is the IPFS node as the pipeline sees it.
+type blocks struct{ *ipfs.Node }
+
+// Import implements ingest.Blocks.
+func (b blocks) Import(ctx context.Context, payload io.Reader) (ingest.Payload, error) {
+	p, err := b.Node.Import(ctx, payload)
+	if err != nil {
+		return nil, err
+	}
+	return chunked{p}, nil
+}
+
+// Store implements ingest.Blocks.
+func (b blocks) Store(ctx context.Context, payloads []ingest.Payload) (record.CID, error) {
+	own := make([]*ipfs.Payload, len(payloads))
+	for i, p := range payloads {
+		own[i] = p.(chunked).Payload //nolint:forcetypeassert // Import made it
+	}
+	return b.Node.Store(ctx, own)
+}
+
+// chunked is a payload as the pipeline sees it.
+type chunked struct{ *ipfs.Payload }
+
+// Root implements ingest.Payload.
+func (c chunked) Root() record.CID { return c.CID }
+
+// channel is the ledger as the Anchorer sees it.
+type channel struct{ client *ledger.Client }
+
+// Endorse implements ingest.Ledger.
+func (c channel) Endorse(ctx context.Context, b record.Batch) (ingest.Endorsed, error) {
+	s, err := c.client.Prepare(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	return endorsed{s}, nil
+}
+
+// Anchored implements ingest.Ledger.
+func (c channel) Anchored(ctx context.Context, tag record.Tag) (ingest.Position, record.CID, error) {
+	d, err := c.client.Document(ctx, tag)
+	if err != nil {
+		return ingest.Position{}, record.CID{}, err
+	}
+	tx, err := c.client.Transaction(ctx, d.Anchoring.TxID)
+	if err != nil {
+		return ingest.Position{}, record.CID{}, err
+	}
+	at := ingest.Position{TxID: d.Anchoring.TxID.String(), Block: tx.Block, Time: d.Anchoring.Time}
+	return at, d.Document.CID, nil
+}
+
+// LastVersion implements ingest.Ledger.
+func (c channel) LastVersion(ctx context.Context, patient record.Reference, tag record.Tag) (uint16, error) {
+	versions, err := c.client.Versions(ctx, patient, tag)
+	if err != nil || len(versions) == 0 {
+		return 0, err
+	}
+	return versions[len(versions)-1].Number, nil
+}
+
+// endorsed is a prepared transaction as the Anchorer sees it.
+type endorsed struct{ *ledger.Submission }
+
+// TxID implements ingest.Endorsed.
+func (e endorsed) TxID() string { return e.Submission.TxID.String() }
+
+// Outcomes implements ingest.Endorsed.
+func (e endorsed) Outcomes() []record.Outcome { return e.Submission.Outcomes }
+
+// Submit implements ingest.Endorsed.
+func (e endorsed) Submit(ctx context.Context) (ingest.Position, error) {
+	r, err := e.Submission.Submit(ctx)
+	if err != nil {
+		return ingest.Position{}, err
+	}
+	return ingest.Position{TxID: r.TxID.String(), Block: r.Block, Time: r.Time}, nil
+}

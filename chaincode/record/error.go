@@ -1,0 +1,68 @@
+package record
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+)
+
+// Code says which rule of the contract refused a transaction. Clients branch on it.
+type Code string
+
+// The codes. Only VersionConflict and AnchoringConflict can succeed when submitted again.
+const (
+	// BadRequest is an argument or batch that breaks the schema: the client is at fault.
+	BadRequest Code = "BAD_REQUEST"
+	// Forbidden is a caller without the role that the function needs.
+	Forbidden Code = "FORBIDDEN"
+	// NotFound is a document, record or anchoring that is not on the ledger.
+	NotFound Code = "NOT_FOUND"
+	// VersionConflict is a version that is not the next of its record: its number is taken while some of its documents
+	// are new, or the number before it is missing. Read the record's versions, renumber, submit again.
+	VersionConflict Code = "VERSION_CONFLICT"
+	// AnchoringConflict is a transaction whose ID begins like that of another. Submit again as a new transaction.
+	AnchoringConflict Code = "ANCHORING_CONFLICT"
+	// Internal is a state that the contract cannot read or write: the peer or a newer schema is at fault.
+	Internal Code = "INTERNAL"
+)
+
+// NoVersion is the Index of an Error that is not about one version of a batch.
+const NoVersion = -1
+
+// Error is a refusal by the contract. Its text is the chaincode's response message, which ParseError reads back.
+type Error struct {
+	Code    Code
+	Index   int // of the version in the batch, from 0; or NoVersion
+	Message string
+}
+
+// Errorf makes a refusal that is not about one version of a batch.
+func Errorf(code Code, format string, args ...any) *Error {
+	return &Error{Code: code, Index: NoVersion, Message: fmt.Sprintf(format, args...)}
+}
+
+// Error gives "CODE: what to do", or "CODE[index]: what to do".
+func (e *Error) Error() string {
+	if e.Index == NoVersion {
+		return fmt.Sprintf("%s: %s", e.Code, e.Message)
+	}
+	return fmt.Sprintf("%s[%d]: %s", e.Code, e.Index, e.Message)
+}
+
+// errorText finds an Error by itself, or in the text that a gateway wraps it in: "…chaincode response 500, CODE: what to
+// do".
+var errorText = regexp.MustCompile(`(?s)(?:^|chaincode response \d{3}, )(BAD_REQUEST|FORBIDDEN|NOT_FOUND|VERSION_CONFLICT|ANCHORING_CONFLICT|INTERNAL)` +
+	`(?:\[(\d{1,6})\])?: (.*)$`)
+
+// ParseError finds the Error that text ends with.
+func ParseError(text string) (*Error, bool) {
+	m := errorText.FindStringSubmatch(text)
+	if m == nil {
+		return nil, false
+	}
+	e := Errorf(Code(m[1]), "%s", m[3])
+	if m[2] != "" {
+		e.Index, _ = strconv.Atoi(m[2]) // up to 6 digits
+	}
+	return e, true
+}

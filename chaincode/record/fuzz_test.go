@@ -1,0 +1,78 @@
+package record_test
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/medanchor/medanchor/chaincode/record"
+)
+
+// FuzzDecodeBatch checks that whatever is accepted is written back as it was: there is one encoding of each batch.
+func FuzzDecodeBatch(f *testing.F) {
+	wire, err := sample().Encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(wire)
+	f.Add([]byte{})
+	f.Add([]byte{1, 1})
+	f.Fuzz(func(t *testing.T, wire []byte) {
+		batch, err := record.DecodeBatch(wire)
+		if err != nil {
+			return
+		}
+		again, err := batch.Encode()
+		if err != nil || !bytes.Equal(again, wire) {
+			t.Errorf("%x is written back as %x, %v", wire, again, err)
+		}
+	})
+}
+
+// FuzzDecodeValues checks the same of the values under keys, and of messages.
+func FuzzDecodeValues(f *testing.F) {
+	f.Add(record.StoredDocument{CID: cid(0x55, 1), VariantOf: fill[record.Tag](2)}.Encode())
+	f.Add(record.StoredVersion{Kind: 1, Documents: []record.Tag{fill[record.Tag](1)}}.Encode())
+	f.Add(record.Result{Outcomes: []record.Outcome{1, 2, 0}}.Encode())
+	f.Add(record.Anchored{Created: 300}.Encode())
+	f.Fuzz(func(t *testing.T, value []byte) {
+		check := func(name string, again []byte, err error) {
+			if err == nil && !bytes.Equal(again, value) {
+				t.Errorf("%s %x is written back as %x", name, value, again)
+			}
+		}
+		document, err := record.DecodeDocument(value)
+		check("document", document.Encode(), err)
+		version, err := record.DecodeVersion(value)
+		check("version", version.Encode(), err)
+		result, err := record.DecodeResult(value)
+		check("result", result.Encode(), err)
+		event, err := record.DecodeAnchored(value)
+		check("event", event.Encode(), err)
+		if anchoring, err := record.DecodeAnchoring(value); err == nil {
+			again, err := anchoring.Encode()
+			if err != nil {
+				t.Errorf("anchoring %x cannot be written back: %v", value, err)
+			}
+			check("anchoring", again, nil)
+		}
+	})
+}
+
+// FuzzParseKeys checks that a key is accepted in one form only.
+func FuzzParseKeys(f *testing.F) {
+	f.Add(record.VersionKey(fill[record.Reference](1), fill[record.Tag](2), 3))
+	f.Add(record.DocumentKey(fill[record.Tag](2)))
+	f.Fuzz(func(t *testing.T, key string) {
+		if patient, rec, number, err := record.ParseVersionKey(key); err == nil {
+			if again := record.VersionKey(patient, rec, number); again != key {
+				t.Errorf("%q is written back as %q", key, again)
+			}
+		}
+		if tag, err := record.ParseDocumentKey(key); err == nil && record.DocumentKey(tag) != key {
+			t.Errorf("%q is not written back", key)
+		}
+		if id, err := record.ParseAnchoringKey(key); err == nil && record.AnchoringKey(id) != key {
+			t.Errorf("%q is not written back", key)
+		}
+	})
+}

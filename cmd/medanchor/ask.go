@@ -1,0 +1,207 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/medanchor/medanchor/appliance"
+	"github.com/medanchor/medanchor/appliance/control"
+	"github.com/medanchor/medanchor/chaincode/record"
+	"github.com/medanchor/medanchor/document"
+)
+
+func (c *cli) statusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "status", Short: "Show the running appliance at a glance", Args: exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := c.client()
+			if err != nil {
+				return err
+			}
+			status, err := client.Status(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return c.print(status, func() error { return showStatus(c.out, status) })
+		},
+	}
+}
+
+func showStatus(out io.Writer, s control.Status) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "medanchor\t%s, %s\n", s.Version, s.MSPID)
+	fmt.Fprintf(w, "received\t%d files, %.1f MB\n", s.Items.Received, float64(s.Items.Bytes)/1e6)
+	fmt.Fprintf(w, "anchored\t%d (%d variants, with those waiting)\n", s.Items.Anchored, s.Items.Variants)
+	fmt.Fprintf(w, "duplicates\t%d\n", s.Items.Duplicates)
+	fmt.Fprintf(w, "waiting\t%d\n", s.Items.Waiting)
+	for _, reason := range slices.Sorted(maps.Keys(s.Items.Quarantined)) {
+		fmt.Fprintf(w, "quarantined\t%d: %s\n", s.Items.Quarantined[reason], reason.Explain())
+	}
+	if s.Ledger.Away == "" {
+		fmt.Fprintf(w, "ledger\treachable, %d blocks, %d indexed\n", s.Ledger.Height, s.Ledger.Indexed)
+	} else {
+		fmt.Fprintf(w, "ledger\taway; the queue is kept and drains by itself: %s\n", s.Ledger.Away)
+	}
+	fmt.Fprintf(w, "certificate\texpires %s\n", s.Ledger.CertificateExpires.Local().Format(time.DateTime))
+	fmt.Fprintf(w, "storage\t%.1f GB free at %s\n", float64(s.Storage.FreeBytes)/1e9, s.Storage.Data)
+	for _, path := range slices.Sorted(maps.Keys(s.Held)) {
+		fmt.Fprintf(w, "held\t%s: %s\n", path, s.Held[path])
+	}
+	return w.Flush()
+}
+
+func (c *cli) recordsCommand() *cobra.Command {
+	var all bool
+	cmd := &cobra.Command{
+		Use: "records", Short: "List this institution's records on the ledger", Args: exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := c.client()
+			if err != nil {
+				return err
+			}
+			records, err := client.Records(cmd.Context(), all)
+			if err != nil {
+				return err
+			}
+			return c.print(records, func() error { return showRecords(c.out, records) })
+		},
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "of every member of the channel")
+	return cmd
+}
+
+func showRecords(out io.Writer, records []control.Record) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "PATIENT\tRECORD\tKIND\tDOCUMENTS\tVERSIONS\tMEMBER\tBLOCK\tANCHORED")
+	for _, r := range records {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%d\t%s\n", r.Patient, r.Record, r.Kind, len(r.Documents), r.Versions,
+			r.Member, r.Block, r.Anchored.Local().Format(time.DateTime))
+	}
+	return w.Flush()
+}
+
+func (c *cli) getCommand() *cobra.Command {
+	var target string
+	cmd := &cobra.Command{
+		Use: "get ID", Short: "Read a document back in plaintext", Args: exactly(1),
+		Long: "ID is a document's tag, as records lists it, or an item's UUID, as logs have it. Every block and chunk is checked\n" +
+			"while it is read.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client, err := c.client()
+			if err != nil {
+				return err
+			}
+			content, err := client.Get(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			defer content.Close()
+			if target == "" {
+				_, err = io.Copy(c.out, content)
+				return err
+			}
+			return writeWhole(target, content)
+		},
+	}
+	cmd.Flags().StringVarP(&target, "output", "o", "", "file to write, which must not exist; default: standard output")
+	return cmd
+}
+
+// writeWhole writes a new file, or none if the content ends in an error.
+func writeWhole(path string, content io.Reader) error {
+	f, err := os.OpenFile(filepath.Clean(path), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, content)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
+}
+
+func (c *cli) verifyCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "verify FILE|ID", Short: "Prove that a file or a stored document is what was anchored", Args: exactly(1),
+		Long: "Recomputes everything from the bytes and asks the ledger. FILE is any file; ID is a document's tag, as records lists\n" +
+			"it, or an item's UUID, as logs have it. An argument that has the form of an ID is one: write ./NAME for such a file.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			config, err := c.config()
+			if err != nil {
+				return err
+			}
+			request := control.VerifyRequest{ID: args[0]}
+			if !isID(args[0]) {
+				content, err := appliance.Examine(cmd.Context(), config, args[0])
+				if err != nil {
+					return err
+				}
+				request = control.VerifyRequest{Content: &content}
+			}
+			verdicts, err := control.NewClient(config.Data).Verify(cmd.Context(), request)
+			if err != nil {
+				return err
+			}
+			if err := c.print(verdicts, func() error { return showVerdicts(c.out, verdicts) }); err != nil {
+				return err
+			}
+			return verdictError(verdicts)
+		},
+	}
+}
+
+func isID(s string) bool {
+	_, tagErr := record.ParseTag(s)
+	_, itemErr := document.ParseItemID(s)
+	return tagErr == nil || itemErr == nil
+}
+
+// verdictError is nil if every verdict is good.
+func verdictError(verdicts []control.Verdict) error {
+	for _, v := range verdicts {
+		if v.Finding != control.FindingOK {
+			return errMismatch
+		}
+	}
+	return nil
+}
+
+func showVerdicts(out io.Writer, verdicts []control.Verdict) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, v := range verdicts {
+		fmt.Fprintf(w, "%s\t%s\n", headline(v.Finding), v.Explanation)
+		if !v.Document.IsZero() {
+			fmt.Fprintf(w, "  document\t%s\n  patient\t%s\n", v.Document, v.Patient)
+		}
+		if v.TxID != "" {
+			fmt.Fprintf(w, "  transaction\t%s\n  block\t%d\n  time\t%s\n  member\t%s\n  payload\t%s\n",
+				v.TxID, v.Block, v.Time.Local().Format(time.RFC3339), v.Member, v.CID)
+		}
+	}
+	return w.Flush()
+}
+
+func headline(f control.Finding) string {
+	switch f {
+	case control.FindingOK:
+		return "OK"
+	case control.FindingMismatch:
+		return "DOES NOT MATCH"
+	case control.FindingNotAnchored:
+		return "NOT ANCHORED"
+	case control.FindingWaiting:
+		return "WAITING"
+	case control.FindingQuarantined:
+		return "QUARANTINED"
+	}
+	return string(f)
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/medanchor/medanchor/appliance"
+	"github.com/medanchor/medanchor/appliance/control"
+)
+
+// The exit codes. They are documented in the root command's help and docs/operations.md.
+const (
+	exitOK       = 0
+	exitError    = 1
+	exitUsage    = 2
+	exitMismatch = 3
+	exitNotFound = 4
+	exitAway     = 5
+)
+
+const help = `medanchor takes in a hospital's documents, keeps them encrypted, and anchors them on the consortium's ledger.
+
+Exit codes:
+  0  done; verify: everything matches
+  1  an error
+  2  wrong usage, or a configuration that is not valid
+  3  verify: does not match, or is not anchored
+  4  there is no such item or document
+  5  the ledger cannot be asked now, or the appliance is not running`
+
+// The errors that decide the exit code, beside those of package control.
+var (
+	errUsage    = errors.New("usage")
+	errMismatch = errors.New("does not match")
+)
+
+// cli is what the commands share.
+type cli struct {
+	out        io.Writer
+	configPath string
+	json       bool
+}
+
+// execute runs one command line and returns its exit code.
+func execute(ctx context.Context, args []string, out, errOut io.Writer) int {
+	c := &cli{out: out}
+	root := &cobra.Command{
+		Use: "medanchor", Short: "One hospital's medanchor appliance", Long: help,
+		SilenceErrors: true, SilenceUsage: true, Args: exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.PersistentFlags().StringVar(&c.configPath, "config", "/etc/medanchor/medanchor.yaml", "configuration file")
+	root.PersistentFlags().BoolVar(&c.json, "json", false, "print JSON")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	root.AddCommand(c.initCommand(), c.runCommand(), c.configCommand(), c.statusCommand(), c.verifyCommand(),
+		c.getCommand(), c.recordsCommand(), c.recoveryKeyCommand(), c.versionCommand())
+	root.SetArgs(args)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	err := root.ExecuteContext(ctx)
+	if err != nil && !errors.Is(err, errMismatch) {
+		fmt.Fprintln(errOut, "medanchor:", message(err))
+	}
+	return exitCode(err)
+}
+
+// message is err without the marks that decide the exit code.
+func message(err error) string {
+	var usage *usageError
+	if errors.As(err, &usage) {
+		return usage.err.Error()
+	}
+	return err.Error()
+}
+
+// usageError is a command line or configuration that is not valid.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string   { return e.err.Error() }
+func (e *usageError) Unwrap() []error { return []error{errUsage, e.err} }
+
+func exitCode(err error) int {
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errMismatch):
+		return exitMismatch
+	case errors.Is(err, control.ErrNotFound):
+		return exitNotFound
+	case errors.Is(err, control.ErrLedgerAway), errors.Is(err, control.ErrNotRunning):
+		return exitAway
+	case errors.Is(err, errUsage), errors.Is(err, control.ErrBadRequest):
+		return exitUsage
+	default:
+		return exitError
+	}
+}
+
+// exactly is cobra.ExactArgs with our kind of error.
+func exactly(n int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := cobra.ExactArgs(n)(cmd, args); err != nil {
+			return &usageError{fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())}
+		}
+		return nil
+	}
+}
+
+// config reads the configuration that --config names.
+func (c *cli) config() (appliance.Config, error) {
+	config, err := appliance.LoadConfig(c.configPath)
+	if err != nil {
+		return config, &usageError{err}
+	}
+	return config, nil
+}
+
+// client reaches the appliance that runs on the configured data folder.
+func (c *cli) client() (*control.Client, error) {
+	config, err := c.config()
+	if err != nil {
+		return nil, err
+	}
+	return control.NewClient(config.Data), nil
+}
+
+// print shows value as JSON with --json, and by show without.
+func (c *cli) print(value any, show func() error) error {
+	if !c.json {
+		return show()
+	}
+	encoder := json.NewEncoder(c.out)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(value)
+}

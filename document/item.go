@@ -1,0 +1,137 @@
+package document
+
+import (
+	"time"
+
+	"github.com/medanchor/medanchor/chaincode/record"
+)
+
+// ItemID names one delivery: 16 bytes, the first 6 of which are the time of reception in Unix milliseconds, so that
+// IDs sort by time; written as a UUID (version 7, RFC 9562). It is random otherwise and says nothing of the patient.
+type ItemID [16]byte
+
+// Digest is the SHA-256 of an item's content: for DICOM over the dataset without file meta group 0002 (PS3.10 §7.1),
+// so that the same object is the same document however it came; for anything else over the whole file.
+type Digest [32]byte
+
+// Format is the kind of file, as recognised from its bytes.
+type Format string
+
+// The formats that medanchor recognises.
+const (
+	FormatDICOM   Format = "dicom"
+	FormatPDF     Format = "pdf"
+	FormatText    Format = "text"
+	FormatUnknown Format = "unknown"
+)
+
+// State is an item's place in the pipeline.
+type State string
+
+// The states, in order; then those in which an item rests. Received to stored live in memory only: until an item is
+// queued its source keeps the bytes.
+const (
+	Received    State = "received"    // taken from its door
+	Inspected   State = "inspected"   // metadata read, patient known
+	Sealed      State = "sealed"      // read once: digested, encrypted, chunked
+	Stored      State = "stored"      // its blocks are durable and pinned
+	Queued      State = "queued"      // in state.db with its key header; the source is acknowledged
+	Submitted   State = "submitted"   // in a transaction that was sent to the ledger
+	Anchored    State = "anchored"    // committed on the channel
+	Duplicate   State = "duplicate"   // its document was there already
+	Quarantined State = "quarantined" // kept sealed, not anchored: Reason says why
+)
+
+// Reason says why an item is quarantined. It is a code without personal data; Explain gives the sentence.
+type Reason string
+
+// The reasons for quarantine.
+const (
+	ReasonNotUnderstood Reason = "not-understood" // neither parser could read it
+	ReasonTruncated     Reason = "truncated"      // its structure ends early
+	ReasonNoPatient     Reason = "no-patient"     // nothing says whose it is
+	ReasonNoInstance    Reason = "no-instance"    // DICOM without study or SOP Instance UID
+	ReasonTooLarge      Reason = "too-large"      // larger than the inspector may read
+	ReasonInspectFailed Reason = "inspect-failed" // the inspector died or ran out of time or memory on it
+	ReasonEncrypted     Reason = "encrypted"      // a PDF that cannot be opened without a password
+	// ReasonLedgerConflict: the ledger holds the same document with other sealed bytes, so these are not the anchored ones.
+	ReasonLedgerConflict Reason = "ledger-conflict"
+)
+
+// PatientID is (issuer, identifier): who the hospital says the patient is. Personal data.
+type PatientID struct {
+	Issuer     string `json:"issuer"`
+	Identifier string `json:"identifier"`
+}
+
+// Metadata is what the inspector read of a file. Personal data: only ever stored sealed, never logged.
+type Metadata struct {
+	Format Format `json:"format"`
+	// DatasetOffset is where the digest begins: after the DICOM file meta group; 0 for other formats.
+	DatasetOffset int64     `json:"dataset_offset,omitempty"`
+	Patient       PatientID `json:"patient"`
+	PatientName   string    `json:"patient_name,omitempty"`
+	BirthDate     string    `json:"birth_date,omitempty"`
+
+	StudyUID          string `json:"study_uid,omitempty"`
+	SeriesUID         string `json:"series_uid,omitempty"`
+	InstanceUID       string `json:"instance_uid,omitempty"`
+	SOPClassUID       string `json:"sop_class_uid,omitempty"`
+	TransferSyntaxUID string `json:"transfer_syntax_uid,omitempty"`
+	Modality          string `json:"modality,omitempty"`
+	Description       string `json:"description,omitempty"` // study description, or PDF title
+
+	Time  time.Time `json:"time,omitzero"` // of the study or document, UTC; zero if unknown
+	Pages int       `json:"pages,omitempty"`
+	// Parser says which reader understood the file ("dicom", "header", "pdf", "text"), for diagnosis.
+	Parser string `json:"parser,omitempty"`
+	// Problem is set when the file could not be understood; the bytes are kept all the same.
+	Problem Reason `json:"problem,omitempty"`
+	// Detail explains Problem to an administrator. It may quote the file: sealed like the rest.
+	Detail string `json:"detail,omitempty"`
+}
+
+// Claim identifies one delivery at its source, so that a rescan after a crash counts nothing twice. It may hold
+// personal data (a path with a name): stored only as a keyed hash.
+type Claim struct {
+	Door    string // the door's name in the configuration
+	Path    string // absolute
+	Device  uint64
+	Inode   uint64
+	Size    int64
+	ModTime time.Time
+}
+
+// Patient is a registered patient of this institution: a random reference for the ledger and the secret that keys
+// the tags.
+type Patient struct {
+	Reference record.Reference `json:"reference"`
+	Secret    [32]byte         `json:"secret"`
+}
+
+// Item is one delivery as it stands in state.db (sealed).
+type Item struct {
+	ID       ItemID      `json:"id"`
+	State    State       `json:"state"`
+	Reason   Reason      `json:"reason,omitempty"`
+	Door     string      `json:"door"`
+	Path     string      `json:"path"` // where it was found: may hold personal data
+	Size     int64       `json:"size"` // of the plaintext, in bytes
+	Digest   Digest      `json:"digest"`
+	Received time.Time   `json:"received"`
+	Metadata Metadata    `json:"metadata"`
+	Kind     record.Kind `json:"kind,omitempty"`
+
+	Patient record.Reference `json:"patient,omitzero"`
+	Tag     record.Tag       `json:"tag,omitzero"`    // of the document; zero while no patient is known
+	Record  record.Tag       `json:"record,omitzero"` // of the record that the document joins
+	// VariantOf names the first document with the same SOP Instance UID; zero if none.
+	VariantOf record.Tag `json:"variant_of,omitzero"`
+	CID       record.CID `json:"cid,omitzero"` // of the sealed payload; zero for duplicates
+	// First is, for a duplicate, the item that carries the document.
+	First ItemID `json:"first,omitzero"`
+
+	TxID     string    `json:"tx_id,omitempty"` // hexadecimal, once submitted
+	Block    uint64    `json:"block,omitempty"` // once anchored
+	Anchored time.Time `json:"anchored,omitzero"`
+}

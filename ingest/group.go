@@ -1,0 +1,275 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/medanchor/medanchor/chaincode/record"
+	"github.com/medanchor/medanchor/document"
+)
+
+// batch is one group commit.
+type batch struct {
+	items  []*prepared
+	bytes  int64
+	stored chan stored // one value, once the blocks are durable
+}
+
+type stored struct {
+	root record.CID
+	err  error
+}
+
+func (b *batch) full() bool { return len(b.items) >= groupItems || b.bytes >= groupBytes }
+
+// gather cuts what the workers prepare into groups, and has up to groupsInFlight of them store their blocks at once.
+// It ends when all workers are gone; after an error it stops them, and receives on so that none waits for it.
+func (p *Pipeline) gather(ctx context.Context, stop func(), in <-chan *prepared, order chan<- *batch) error {
+	var failed error
+	for b := p.fill(in); b != nil; b = p.fill(in) {
+		if failed == nil {
+			failed = p.resolve(ctx, b)
+		}
+		if failed != nil {
+			stop()
+			<-p.slots
+			continue
+		}
+		go p.store(ctx, b)
+		order <- b // commitInOrder receives until order is closed
+	}
+	return failed
+}
+
+// fill returns the next group, with a slot to store it; nil once the workers are gone. It lingers for a few
+// milliseconds, and on for as long as no slot is free.
+func (p *Pipeline) fill(in <-chan *prepared) *batch {
+	first, ok := <-in
+	if !ok {
+		return nil
+	}
+	b := &batch{items: []*prepared{first}, bytes: first.item.Size, stored: make(chan stored, 1)}
+	linger := time.NewTimer(groupLinger)
+	defer linger.Stop()
+	var slot chan<- struct{}
+	for {
+		if b.full() {
+			in, slot = nil, p.slots
+		}
+		select {
+		case it, ok := <-in:
+			if !ok {
+				in, slot = nil, p.slots
+				continue
+			}
+			b.items = append(b.items, it)
+			b.bytes += it.item.Size
+		case <-linger.C:
+			slot = p.slots
+		case slot <- struct{}{}:
+			return b
+		}
+	}
+}
+
+// resolve tells, for each item of the group, whether it is the first of its kind, a variant or a duplicate of what is
+// durable or in an earlier place of a group in flight.
+func (p *Pipeline) resolve(ctx context.Context, b *batch) error {
+	kept := b.items[:0]
+	for _, it := range b.items {
+		err := p.resolveItem(ctx, it)
+		var held *heldError
+		if errors.As(err, &held) {
+			it.delivery.Door.Release(it.delivery.Claim, held.reason)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		kept = append(kept, it)
+	}
+	b.items = kept
+	return nil
+}
+
+func (p *Pipeline) resolveItem(ctx context.Context, it *prepared) error {
+	if it.claimed {
+		return nil
+	}
+	first, err := p.first(ctx, it)
+	if err != nil {
+		return errors.Join(err, it.payload.Discard(ctx))
+	}
+	if first != (document.ItemID{}) {
+		it.item.State, it.item.Reason, it.item.First = document.Duplicate, "", first
+		it.item.CID, it.header = record.CID{}, nil
+		return it.payload.Discard(ctx)
+	}
+	if it.item.Reason != "" {
+		it.item.State = document.Quarantined
+		p.inFlight.addContent(&it.item)
+		return nil
+	}
+	it.item.State = document.Queued
+	if it.item.VariantOf, err = p.variantOf(&it.item); err != nil {
+		return err
+	}
+	p.inFlight.addDocument(&it.item)
+	return nil
+}
+
+// first returns the item that has the same content already: zero if this one is the first. In flight is asked before
+// what is durable, because groups move from the one to the other.
+func (p *Pipeline) first(ctx context.Context, it *prepared) (document.ItemID, error) {
+	if id, ok := p.inFlight.first(&it.item); ok {
+		return id, nil
+	}
+	if it.item.Reason != "" {
+		first, _, err := p.Known.Quarantined(it.item.Digest)
+		return first.ID, err
+	}
+	first, found, err := p.Known.Carrier(it.item.Tag)
+	if err != nil || !found {
+		return document.ItemID{}, err
+	}
+	whole, err := p.Blocks.Has(ctx, first.CID)
+	if err != nil {
+		return document.ItemID{}, err
+	}
+	if !whole {
+		return document.ItemID{}, &heldError{fmt.Errorf(
+			"its first copy, item %s, has lost blocks: restore them from a backup or another holder", first.ID)}
+	}
+	return first.ID, nil
+}
+
+// variantOf returns the first document with the same SOP Instance UID, zero if there is none.
+func (p *Pipeline) variantOf(item *document.Item) (record.Tag, error) {
+	uid := item.Metadata.InstanceUID
+	if uid == "" {
+		return record.Tag{}, nil
+	}
+	if tag, ok := p.inFlight.instance(item); ok {
+		return tag, nil
+	}
+	first, _, err := p.Known.Instance(item.Patient, uid)
+	return first, err
+}
+
+// store makes the group's blocks durable, and frees its slot.
+func (p *Pipeline) store(ctx context.Context, b *batch) {
+	defer func() { <-p.slots }()
+	var payloads []Payload
+	for _, it := range b.items {
+		if it.header != nil {
+			payloads = append(payloads, it.payload)
+		}
+	}
+	if len(payloads) == 0 {
+		b.stored <- stored{}
+		return
+	}
+	root, err := p.Blocks.Store(ctx, payloads)
+	if err != nil {
+		err = fmt.Errorf("store %d payloads: %w", len(payloads), err)
+	}
+	b.stored <- stored{root, err}
+}
+
+// commitInOrder makes groups durable in the order in which they were cut, and acknowledges them. After an error it stops
+// the workers and acknowledges nothing more; it waits for the groups that store their blocks.
+func (p *Pipeline) commitInOrder(ctx context.Context, stop func(), order <-chan *batch) error {
+	var failed error
+	for b := range order {
+		s := <-b.stored
+		if failed == nil {
+			failed = p.commit(b, s)
+		}
+		if failed != nil {
+			stop()
+			continue
+		}
+		p.acknowledge(ctx, b)
+	}
+	if forget := p.takeForget(); failed == nil && len(forget) > 0 {
+		return p.Journal.Commit(document.Commit{Forget: forget})
+	}
+	return failed
+}
+
+func (p *Pipeline) commit(b *batch, s stored) error {
+	if s.err != nil {
+		return s.err
+	}
+	c := document.Commit{Root: s.root, Forget: p.takeForget()}
+	queued := 0
+	for _, it := range b.items {
+		if it.claimed {
+			continue
+		}
+		c.Entries = append(c.Entries, document.Entry{Item: it.item, Claim: it.delivery.Claim, Header: it.header})
+		if it.header != nil {
+			p.Trace(document.Stored)
+		}
+		if it.item.State == document.Queued {
+			queued++
+		}
+	}
+	if len(c.Entries) == 0 && len(c.Forget) == 0 {
+		return nil
+	}
+	if err := p.Journal.Commit(c); err != nil {
+		return err
+	}
+	for i := range c.Entries {
+		p.Trace(c.Entries[i].Item.State)
+		p.inFlight.remove(&c.Entries[i].Item)
+		p.logEntry(&c.Entries[i].Item)
+	}
+	if queued > 0 {
+		p.Queued()
+	}
+	return nil
+}
+
+func (p *Pipeline) logEntry(item *document.Item) {
+	if item.State == document.Quarantined {
+		p.Log.Warn("item quarantined: its bytes are kept sealed",
+			"item", item.ID, "door", item.Door, "reason", item.Reason)
+		return
+	}
+	p.Log.Debug("item durable", "item", item.ID, "door", item.Door, "state", item.State)
+}
+
+// acknowledge tells the doors of a group what is durable.
+func (p *Pipeline) acknowledge(ctx context.Context, b *batch) {
+	var doors []document.Door
+	claims := make(map[document.Door][]document.Claim)
+	for _, it := range b.items {
+		door := it.delivery.Door
+		if claims[door] == nil {
+			doors = append(doors, door)
+		}
+		claims[door] = append(claims[door], it.delivery.Claim)
+	}
+	for _, door := range doors {
+		gone, err := door.Acknowledge(ctx, claims[door])
+		if err != nil {
+			// The claims stay: the next scan finds the files claimed and acknowledges them again.
+			p.Log.Error("acknowledge at the door: the files are safe, and are tried again", "err", err)
+		}
+		p.mu.Lock()
+		p.forget = append(p.forget, gone...)
+		p.mu.Unlock()
+	}
+}
+
+func (p *Pipeline) takeForget() []document.Claim {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	forget := p.forget
+	p.forget = nil
+	return forget
+}

@@ -1,0 +1,83 @@
+package ingest
+
+import (
+	"sync"
+
+	"github.com/medanchor/medanchor/chaincode/record"
+	"github.com/medanchor/medanchor/document"
+)
+
+// inFlight is what groups that are not committed yet will make known.
+type inFlight struct {
+	mu        sync.Mutex
+	documents map[record.Tag]document.ItemID
+	contents  map[document.Digest]document.ItemID // of quarantined items
+	instances map[instanceKey]record.Tag
+}
+
+type instanceKey struct {
+	patient record.Reference
+	uid     string
+}
+
+func newInFlight() inFlight {
+	return inFlight{
+		documents: make(map[record.Tag]document.ItemID),
+		contents:  make(map[document.Digest]document.ItemID),
+		instances: make(map[instanceKey]record.Tag),
+	}
+}
+
+// first returns the item in flight with the same content.
+func (f *inFlight) first(item *document.Item) (id document.ItemID, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if item.Reason != "" {
+		id, ok = f.contents[item.Digest]
+		return id, ok
+	}
+	id, ok = f.documents[item.Tag]
+	return id, ok
+}
+
+// instance returns the first document in flight with the same SOP Instance UID.
+func (f *inFlight) instance(item *document.Item) (tag record.Tag, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	tag, ok = f.instances[keyOf(item)]
+	return tag, ok
+}
+
+func (f *inFlight) addContent(item *document.Item) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.contents[item.Digest] = item.ID
+}
+
+func (f *inFlight) addDocument(item *document.Item) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.documents[item.Tag] = item.ID
+	if item.Metadata.InstanceUID != "" && item.VariantOf.IsZero() {
+		f.instances[keyOf(item)] = item.Tag
+	}
+}
+
+// remove forgets an item that is durable, or not the first.
+func (f *inFlight) remove(item *document.Item) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.documents[item.Tag] == item.ID {
+		delete(f.documents, item.Tag)
+	}
+	if f.contents[item.Digest] == item.ID {
+		delete(f.contents, item.Digest)
+	}
+	if f.instances[keyOf(item)] == item.Tag {
+		delete(f.instances, keyOf(item))
+	}
+}
+
+func keyOf(item *document.Item) instanceKey {
+	return instanceKey{item.Patient, item.Metadata.InstanceUID}
+}

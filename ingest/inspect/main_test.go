@@ -1,0 +1,121 @@
+package inspect_test
+
+import (
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/medanchor/medanchor/document"
+	"github.com/medanchor/medanchor/ingest/inspect"
+	"github.com/medanchor/medanchor/ingest/inspect/child"
+	"github.com/medanchor/medanchor/ingest/inspect/wire"
+)
+
+// programs are what the test binary becomes when it is started under another name (children get no arguments and no
+// environment, so the name is all there is).
+var programs = map[string]func(){
+	"medanchor-inspect": func() {
+		if child.Run(os.Stdin, os.Stdout) != nil {
+			os.Exit(1)
+		}
+	},
+	"dies": func() {
+		greet(wire.Version, "")
+		_, _, _, _ = wire.ReadFile(os.Stdin)
+		os.Exit(3)
+	},
+	"careful": func() { // dies on its first file unless told to be careful
+		greet(wire.Version, "")
+		_, mode, _, _ := wire.ReadFile(os.Stdin)
+		if mode == wire.Full {
+			os.Exit(3)
+		}
+		answer(wire.Answer{Metadata: document.Metadata{Format: document.FormatDICOM, Parser: "header"}})
+	},
+	"hangs": func() {
+		greet(wire.Version, "")
+		_, _ = io.Copy(io.Discard, os.Stdin)
+	},
+	"liar": func() {
+		greet(wire.Version, "")
+		for {
+			if _, _, _, err := wire.ReadFile(os.Stdin); err != nil {
+				return
+			}
+			answer(wire.Answer{Metadata: document.Metadata{Format: document.FormatDICOM, DatasetOffset: 1 << 40}})
+		}
+	},
+	"greedy": func() { // asks without end
+		greet(wire.Version, "")
+		if _, _, _, err := wire.ReadFile(os.Stdin); err != nil {
+			return
+		}
+		for wire.WriteRange(os.Stdout, wire.Range{Length: wire.MaxRange}) == nil {
+			if _, err := wire.ReadBytes(os.Stdin); err != nil {
+				return
+			}
+		}
+	},
+	"worn": func() { // serves one file and wants to be replaced
+		greet(wire.Version, "")
+		_, _, _, _ = wire.ReadFile(os.Stdin)
+		answer(wire.Answer{
+			Metadata: document.Metadata{Format: document.FormatText, Pages: os.Getpid()},
+			Worn:     true,
+		})
+		_, _ = io.Copy(io.Discard, os.Stdin)
+	},
+	"deaf": func() { // does not notice the end of its stdin
+		greet(wire.Version, "")
+		<-time.After(time.Hour)
+	},
+	"daemon": func() { // keeps a pool of deaf children and says when it has one
+		deaf := filepath.Join(filepath.Dir(os.Args[0]), "deaf")
+		if _, err := inspect.New(context.Background(), inspect.Options{Program: deaf}); err != nil {
+			os.Exit(1)
+		}
+		_, _ = os.Stdout.WriteString("ready\n")
+		<-time.After(time.Hour)
+	},
+	"other-version": func() { greet(wire.Version+1, "") },
+	"no-sandbox":    func() { greet(wire.Version, "filter system calls: not supported") },
+	"no-inspector":  func() { _, _ = os.Stdout.WriteString("usage: something else\n") },
+}
+
+func greet(version int, problem string) {
+	_ = wire.WriteJSON(os.Stdout, wire.TypeHello, wire.Hello{Version: version, Error: problem})
+}
+
+func answer(a wire.Answer) { _ = wire.WriteJSON(os.Stdout, wire.TypeAnswer, a) }
+
+func TestMain(m *testing.M) {
+	if run, ok := programs[filepath.Base(os.Args[0])]; ok {
+		run()
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// program makes a link to the test binary that lets it become one of the programs.
+func program(t testing.TB, name string) string {
+	t.Helper()
+	return programIn(t, t.TempDir(), name)
+}
+
+func programIn(t testing.TB, dir, name string) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, name)
+	if err := os.Symlink(self, path); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}

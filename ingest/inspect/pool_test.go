@@ -1,0 +1,355 @@
+package inspect_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/medanchor/medanchor/document"
+	"github.com/medanchor/medanchor/ingest/inspect"
+	"github.com/medanchor/medanchor/test/synth"
+)
+
+func pool(t testing.TB, o inspect.Options, name string) *inspect.Pool {
+	t.Helper()
+	o.Program = program(t, name)
+	p, err := inspect.New(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
+func inspectBytes(t testing.TB, p *inspect.Pool, data []byte) document.Metadata {
+	t.Helper()
+	m, err := p.Inspect(t.Context(), bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// fixtures are the files of a small synthetic hospital.
+func fixtures(t testing.TB) (string, synth.Manifest) {
+	t.Helper()
+	dir := t.TempDir()
+	m, err := synth.Generate(synth.Small(dir, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir, m
+}
+
+// TestInspect reads the synthetic files through real children, several at a time.
+func TestInspect(t *testing.T) {
+	dir, manifest := fixtures(t)
+	p := pool(t, inspect.Options{Children: 3}, "medanchor-inspect")
+	var wg sync.WaitGroup
+	for _, f := range manifest.Files {
+		wg.Go(func() {
+			data, err := os.ReadFile(filepath.Join(dir, f.Path))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			m, err := p.Inspect(t.Context(), bytes.NewReader(data), f.Size)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if m.Format != f.Format || m.Problem != f.Reason || m.DatasetOffset != f.Offset {
+				t.Errorf("%s: %q, problem %q, offset %d; want %q, %q, %d",
+					f.Path, m.Format, m.Problem, m.DatasetOffset, f.Format, f.Reason, f.Offset)
+			}
+			if f.Format == document.FormatDICOM && m.Patient.Identifier != f.NHS {
+				t.Errorf("%s: patient %q, want %q", f.Path, m.Patient.Identifier, f.NHS)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestHostileChildren(t *testing.T) {
+	pdf := []byte("%PDF-1.7\n")
+	for name, detail := range map[string]string{
+		"dies":   "inspector died",
+		"hangs":  "inspector ran out of time",
+		"liar":   "inspector broke the protocol",
+		"greedy": "inspector broke the protocol",
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := pool(t, inspect.Options{Children: 1, Timeout: time.Second / 2}, name)
+			for range 2 { // the pool goes on
+				m := inspectBytes(t, p, pdf)
+				if m.Problem != document.ReasonInspectFailed || m.Format != document.FormatPDF ||
+					!strings.Contains(m.Detail, detail) {
+					t.Errorf("got %+v, want %q", m, detail)
+				}
+			}
+		})
+	}
+}
+
+func TestSecondAttemptIsCareful(t *testing.T) {
+	p := pool(t, inspect.Options{Children: 1}, "careful")
+	if m := inspectBytes(t, p, []byte("anything")); m.Parser != "header" || m.Problem != "" {
+		t.Errorf("got %+v, want the careful reader's answer", m)
+	}
+}
+
+func TestWornChildIsReplaced(t *testing.T) {
+	p := pool(t, inspect.Options{Children: 1}, "worn")
+	a, b := inspectBytes(t, p, []byte("a")), inspectBytes(t, p, []byte("b"))
+	if a.Pages == b.Pages || a.Problem != "" || b.Problem != "" {
+		t.Errorf("process %d served after it had asked for a successor (%d)", a.Pages, b.Pages)
+	}
+}
+
+func TestProgramThatCannotRun(t *testing.T) {
+	for name, want := range map[string]string{
+		"not-there":     "check that it is installed",
+		"no-inspector":  "check that the path names medanchor-inspect",
+		"other-version": "install both from one package",
+		"no-sandbox":    "needs a Linux kernel with seccomp",
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), name)
+			if name != "not-there" {
+				path = program(t, name)
+			}
+			p, err := inspect.New(t.Context(), inspect.Options{Program: path})
+			if err == nil {
+				_ = p.Close()
+				t.Fatal("New succeeded")
+			}
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("got %q, want it to say %q", err, want)
+			}
+		})
+	}
+}
+
+type failing struct{ bytes.Reader }
+
+var errDisk = errors.New("disk failure")
+
+func (*failing) ReadAt([]byte, int64) (int, error) { return 0, errDisk }
+
+func TestErrorsThatAreNotTheFiles(t *testing.T) {
+	p := pool(t, inspect.Options{Children: 1}, "medanchor-inspect")
+	if _, err := p.Inspect(t.Context(), &failing{}, 10); !errors.Is(err, errDisk) {
+		t.Errorf("unreadable source: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := p.Inspect(ctx, strings.NewReader("text"), 4); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	if m := inspectBytes(t, p, []byte("text")); m.Format != document.FormatText {
+		t.Errorf("afterwards: %+v", m)
+	}
+	_ = p.Close()
+	if _, err := p.Inspect(t.Context(), strings.NewReader("text"), 4); !errors.Is(err, inspect.ErrClosed) {
+		t.Errorf("closed: %v", err)
+	}
+}
+
+func TestCancelWhileReading(t *testing.T) {
+	p := pool(t, inspect.Options{Children: 1}, "hangs")
+	ctx, cancel := context.WithCancel(t.Context())
+	src := &signalling{data: []byte("text"), read: cancel}
+	if _, err := p.Inspect(ctx, src, 4); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want context canceled", err)
+	}
+}
+
+// signalling calls read when it is first read from.
+type signalling struct {
+	data []byte
+	read func()
+	once sync.Once
+}
+
+func (s *signalling) ReadAt(p []byte, off int64) (int, error) {
+	s.once.Do(s.read)
+	return bytes.NewReader(s.data).ReadAt(p, off)
+}
+
+// TestIdleChildDies: a child that is killed while it waits is replaced without harm to the next file.
+func TestIdleChildDies(t *testing.T) {
+	p := pool(t, inspect.Options{Children: 1}, "medanchor-inspect")
+	for range 3 {
+		if m := inspectBytes(t, p, []byte("text")); m.Problem != "" {
+			t.Errorf("got %+v", m)
+		}
+		for _, pid := range childrenOf(t, os.Getpid()) {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+			awaitDeath(t, pid)
+		}
+	}
+}
+
+// TestNoChildSurvivesTheDaemon kills a process that keeps a pool, whose child notices neither signals nor the end of its
+// stdin.
+func TestNoChildSurvivesTheDaemon(t *testing.T) {
+	dir := t.TempDir()
+	programIn(t, dir, "deaf")
+	daemon := exec.CommandContext(t.Context(), programIn(t, dir, "daemon"))
+	out, err := daemon.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := daemon.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		t.Fatalf("daemon said %q, %v", line, err)
+	}
+	left := childrenOf(t, daemon.Process.Pid)
+	if len(left) == 0 {
+		t.Fatal("the daemon has no child")
+	}
+	_ = daemon.Process.Kill()
+	_ = daemon.Wait()
+	for _, pid := range left {
+		awaitDeath(t, pid)
+	}
+}
+
+// childrenOf lists the processes whose parent is the given one.
+func childrenOf(t *testing.T, parent int) []int {
+	t.Helper()
+	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", parent))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pids []int
+	for _, l := range lists {
+		b, _ := os.ReadFile(l) // a thread may have ended since
+		for f := range strings.FieldsSeq(string(b)) {
+			pid, err := strconv.Atoi(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// awaitDeath waits until a process is gone or a zombie, whose pipes are closed.
+func awaitDeath(t *testing.T, pid int) {
+	t.Helper()
+	deadline := time.After(10 * time.Second)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil || bytes.Contains(b, []byte(") Z ")) {
+			return
+		}
+		select {
+		case <-deadline:
+			t.Fatalf("process %d is still there", pid)
+		case <-tick.C:
+		}
+	}
+}
+
+// TestMutations changes one to eight bytes of good files, 2,000 times: each gets an answer, and no child dies for good.
+func TestMutations(t *testing.T) {
+	dir, manifest := fixtures(t)
+	p := pool(t, inspect.Options{}, "medanchor-inspect")
+	var files [][]byte
+	for _, f := range manifest.Files {
+		if f.Size > 64<<10 || f.Outcome != synth.Anchored {
+			continue
+		}
+		data, err := os.ReadFile(filepath.Join(dir, f.Path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, data)
+	}
+	var died, quarantined atomic.Int64
+	var wg sync.WaitGroup
+	for worker := range 4 {
+		wg.Go(func() {
+			r := rand.New(rand.NewPCG(1, uint64(worker)))
+			for range 500 {
+				data := mutate(r, files[r.IntN(len(files))])
+				m, err := p.Inspect(t.Context(), bytes.NewReader(data), int64(len(data)))
+				switch {
+				case err != nil:
+					t.Errorf("no answer: %v", err)
+				case m.Problem == document.ReasonInspectFailed:
+					died.Add(1)
+				case m.Problem != "":
+					quarantined.Add(1)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	t.Logf("2,000 mutations: %d quarantined, of which the inspector died on %d", quarantined.Load()+died.Load(), died.Load())
+	if quarantined.Load() == 0 {
+		t.Error("no mutation was noticed: they do not reach the headers")
+	}
+	if m := inspectBytes(t, p, files[0]); m.Problem != "" {
+		t.Errorf("afterwards a good file gives %+v", m)
+	}
+}
+
+// mutate changes 1 to 8 bytes, most of them in the header.
+func mutate(r *rand.Rand, data []byte) []byte {
+	data = bytes.Clone(data)
+	for range 1 + r.IntN(8) {
+		limit := len(data)
+		if r.IntN(8) > 0 {
+			limit = min(limit, 1024)
+		}
+		data[r.IntN(limit)] = byte(r.Uint32())
+	}
+	return data
+}
+
+// BenchmarkInspect reads the header of a CT slice again and again, in one child for each processor.
+func BenchmarkInspect(b *testing.B) {
+	dir := b.TempDir()
+	manifest, err := synth.Many(dir, 1, "bench", 1, 524<<10)
+	if err != nil {
+		b.Fatal(err)
+	}
+	data, err := os.ReadFile(filepath.Join(dir, manifest.Files[0].Path))
+	if err != nil {
+		b.Fatal(err)
+	}
+	p := pool(b, inspect.Options{}, "medanchor-inspect")
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if m := inspectBytes(b, p, data); m.Problem != "" {
+				b.Error(m.Problem)
+			}
+		}
+	})
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "files/s")
+}

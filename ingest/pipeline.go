@@ -1,0 +1,197 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/medanchor/medanchor/chaincode/record"
+	"github.com/medanchor/medanchor/document"
+)
+
+// The bounds of a group commit: it is cut at the first that is reached.
+const (
+	groupItems  = 64
+	groupBytes  = 32 << 20
+	groupLinger = 5 * time.Millisecond
+	// groupsInFlight is how many groups may store their blocks at once: while one waits for its fsync another writes.
+	groupsInFlight = 2
+)
+
+// Inspector reads a file's metadata. What is wrong with the file is in the metadata; an error means that nothing can be
+// inspected at all.
+type Inspector interface {
+	Inspect(ctx context.Context, src io.ReaderAt, size int64) (document.Metadata, error)
+}
+
+// Sealer encrypts. It reads src as payload is read; header is complete at once.
+type Sealer interface {
+	Seal(src io.Reader) (header []byte, payload io.Reader, err error)
+}
+
+// Blocks stores sealed payloads.
+type Blocks interface {
+	// Import chunks a payload. Nothing of it is durable before Store.
+	Import(ctx context.Context, payload io.Reader) (Payload, error)
+	// Store makes payloads durable and pins them under one root.
+	Store(ctx context.Context, payloads []Payload) (root record.CID, err error)
+	// Has says whether all blocks of a stored payload are there.
+	Has(ctx context.Context, cid record.CID) (bool, error)
+}
+
+// Payload is a chunked payload that is not stored yet.
+type Payload interface {
+	Root() record.CID
+	// Discard gives up what Import may have written already.
+	Discard(ctx context.Context) error
+}
+
+// Known answers what is durable already.
+type Known interface {
+	Claimed(document.Claim) (id document.ItemID, found bool, err error)
+	Carrier(record.Tag) (item document.Item, found bool, err error)
+	Quarantined(document.Digest) (item document.Item, found bool, err error)
+	Instance(patient record.Reference, uid string) (first record.Tag, found bool, err error)
+}
+
+// Patients registers patients at first sight.
+type Patients interface {
+	Patient(document.PatientID) (document.Patient, error)
+}
+
+// Journal makes groups durable.
+type Journal interface {
+	Commit(document.Commit) error
+}
+
+// Options are what a Pipeline works with. All are required but those that say otherwise.
+type Options struct {
+	Inspector Inspector
+	Sealer    Sealer
+	Blocks    Blocks
+	Known     Known
+	Patients  Patients
+	Journal   Journal
+	Log       *slog.Logger
+	// Issuer is the issuer of patient identifiers that name none (DICOM without Issuer of Patient ID).
+	Issuer string
+	// Workers is how many files are read at once.
+	Workers int
+	// Queued, if set, is called after each commit that queued something.
+	Queued func()
+	// Trace, if set, is called at each step of each item. It must not block.
+	Trace func(document.State)
+}
+
+// Pipeline is the first half of an item's way. Make it with New, then Run it once.
+type Pipeline struct {
+	Options
+	deliveries chan document.Delivery
+	slots      chan struct{} // groups that store their blocks
+
+	inFlight inFlight
+
+	mu     sync.Mutex
+	forget []document.Claim // acknowledged, source gone: to be forgotten in the next commit
+}
+
+// New makes a Pipeline.
+func New(o Options) *Pipeline {
+	if o.Trace == nil {
+		o.Trace = func(document.State) {}
+	}
+	if o.Queued == nil {
+		o.Queued = func() {}
+	}
+	return &Pipeline{
+		Options:    o,
+		deliveries: make(chan document.Delivery),
+		slots:      make(chan struct{}, groupsInFlight),
+		inFlight:   newInFlight(),
+	}
+}
+
+// Submit hands over a delivery and returns once a worker has taken it: this is the back-pressure on the doors. The
+// door hears of the rest by Acknowledge or Release.
+func (p *Pipeline) Submit(ctx context.Context, d document.Delivery) error {
+	select {
+	case p.deliveries <- d:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Run works until ctx ends, then commits what is read already and returns nil. Any other error is fatal: storage
+// failed, and nothing more may be acknowledged by this process.
+func (p *Pipeline) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	prepared := make(chan *prepared)
+	order := make(chan *batch, groupsInFlight)
+
+	var workers sync.WaitGroup
+	for range p.Workers {
+		workers.Add(1)
+		group.Go(func() error {
+			defer workers.Done()
+			return p.work(ctx, prepared)
+		})
+	}
+	group.Go(func() error {
+		workers.Wait()
+		close(prepared)
+		return nil
+	})
+	group.Go(func() error {
+		defer close(order)
+		return p.gather(context.WithoutCancel(ctx), stop, prepared, order)
+	})
+	group.Go(func() error { return p.commitInOrder(context.WithoutCancel(ctx), stop, order) })
+	return group.Wait()
+}
+
+// work takes deliveries until ctx ends.
+func (p *Pipeline) work(ctx context.Context, out chan<- *prepared) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case d := <-p.deliveries:
+			if err := p.take(ctx, d, out); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// take prepares one delivery and passes it on, or hands it back to its door.
+func (p *Pipeline) take(ctx context.Context, d document.Delivery, out chan<- *prepared) error {
+	item, err := p.prepare(ctx, d)
+	var held *heldError
+	switch {
+	case errors.As(err, &held):
+		d.Door.Release(d.Claim, held.reason)
+		return nil
+	case err != nil && ctx.Err() != nil:
+		d.Door.Release(d.Claim, ctx.Err())
+		return nil
+	case err != nil:
+		d.Door.Release(d.Claim, err)
+		return err
+	}
+	out <- item // gather receives until all workers are gone
+	return nil
+}
+
+// heldError is what concerns one delivery only: it stays at its door.
+type heldError struct{ reason error }
+
+func (e *heldError) Error() string { return e.reason.Error() }
+func (e *heldError) Unwrap() error { return e.reason }

@@ -1,0 +1,255 @@
+package ingest_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/medanchor/medanchor/chaincode/record"
+	"github.com/medanchor/medanchor/document"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestTheSameFileFiftyTimesAtOnceIsOneDocument(t *testing.T) {
+	w := newWorld()
+	var deliveries []document.Delivery
+	for n := range 50 {
+		deliveries = append(deliveries, w.drop(fmt.Sprintf("/%d", n), "same", "9990000018"))
+	}
+	if err := w.run(t, deliveries...); err != nil {
+		t.Fatal(err)
+	}
+	first, duplicates := w.inState(document.Queued), w.inState(document.Duplicate)
+	if len(first) != 1 || len(duplicates) != 49 || len(w.acked) != 50 {
+		t.Fatalf("%d documents, %d duplicates, %d acknowledged", len(first), len(duplicates), len(w.acked))
+	}
+	for _, d := range duplicates {
+		if d.First != first[0].ID {
+			t.Fatalf("a duplicate names %s as the first, not %s", d.First, first[0].ID)
+		}
+	}
+	if len(w.stored) != 1 || w.discarded != 49 {
+		t.Fatalf("%d payloads stored, %d discarded", len(w.stored), w.discarded)
+	}
+}
+
+func TestTheSameBytesForTwoPatientsAreTwoDocuments(t *testing.T) {
+	w := newWorld()
+	if err := w.run(t, w.drop("/a", "same", "9990000018"), w.drop("/b", "same", "9990000026")); err != nil {
+		t.Fatal(err)
+	}
+	items := w.inState(document.Queued)
+	if len(items) != 2 || items[0].Tag == items[1].Tag || items[0].Record == items[1].Record ||
+		items[0].CID == items[1].CID {
+		t.Fatalf("two patients, but %+v", items)
+	}
+}
+
+func dicom(patient, study, instance string) document.Metadata {
+	return document.Metadata{
+		Format: document.FormatDICOM, Patient: document.PatientID{Identifier: patient}, StudyUID: study, InstanceUID: instance,
+	}
+}
+
+func TestAnotherContentUnderTheSameInstanceUIDIsAVariant(t *testing.T) {
+	w := newWorld()
+	w.metadata["one"] = dicom("9990000018", "2.25.1", "2.25.2")
+	w.metadata["two"] = dicom("9990000018", "2.25.1", "2.25.2")
+	w.metadata["of another"] = dicom("9990000026", "2.25.1", "2.25.2")
+	for _, content := range []string{"one", "two", "of another"} { // one after the other: which is first must be certain
+		if err := w.run(t, w.drop("/"+content, content, "")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	items := w.inState(document.Queued)
+	if len(items) != 3 || !items[0].VariantOf.IsZero() || items[1].VariantOf != items[0].Tag || !items[2].VariantOf.IsZero() {
+		t.Fatalf("variants: %s %s %s", items[0].VariantOf, items[1].VariantOf, items[2].VariantOf)
+	}
+	if items[0].Record != items[1].Record || items[0].Record == items[2].Record {
+		t.Fatal("a study's documents join one record, and each patient has their own")
+	}
+	if items[0].Kind != record.KindImaging {
+		t.Fatalf("DICOM is of kind %s", items[0].Kind)
+	}
+}
+
+func TestVariantsInOneGroup(t *testing.T) {
+	w := newWorld()
+	var deliveries []document.Delivery
+	for n := range 10 {
+		content := fmt.Sprint("content ", n)
+		w.metadata[content] = dicom("9990000018", "2.25.1", "2.25.2")
+		deliveries = append(deliveries, w.drop(content, content, ""))
+	}
+	if err := w.run(t, deliveries...); err != nil {
+		t.Fatal(err)
+	}
+	firsts := 0
+	for _, item := range w.inState(document.Queued) {
+		if item.VariantOf.IsZero() {
+			firsts++
+		}
+	}
+	if firsts != 1 {
+		t.Fatalf("%d of 10 are the first", firsts)
+	}
+}
+
+func TestTheDICOMHeaderDecidesNotTheFolder(t *testing.T) {
+	w := newWorld()
+	w.metadata["x"] = dicom("9990000026", "2.25.1", "2.25.2")
+	if err := w.run(t, w.drop("/x", "x", "9990000018")); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.inState(document.Queued)[0].Metadata.Patient; got != (document.PatientID{Issuer: "default", Identifier: "9990000026"}) {
+		t.Fatalf("the patient is %+v", got)
+	}
+}
+
+func TestTheDigestLeavesOutTheFileMetaGroup(t *testing.T) {
+	w := newWorld()
+	for _, content := range []string{"META-1:dataset", "META-2:dataset"} {
+		m := dicom("9990000018", "2.25.1", "2.25.2")
+		m.DatasetOffset = int64(len("META-1:"))
+		w.metadata[content] = m
+	}
+	if err := w.run(t, w.drop("/1", "META-1:dataset", ""), w.drop("/2", "META-2:dataset", "")); err != nil {
+		t.Fatal(err)
+	}
+	if len(w.inState(document.Queued)) != 1 || len(w.inState(document.Duplicate)) != 1 {
+		t.Fatalf("the same dataset under two file metas: %+v", w.items)
+	}
+}
+
+func TestWhatCannotBeAnchoredIsKept(t *testing.T) {
+	w := newWorld()
+	w.metadata["broken"] = document.Metadata{Format: document.FormatPDF, Problem: document.ReasonTruncated}
+	if err := w.run(t,
+		w.drop("/1", "broken", "9990000018"), w.drop("/2", "broken", "9990000018"), w.drop("/3", "of nobody", "")); err != nil {
+		t.Fatal(err)
+	}
+	kept := w.inState(document.Quarantined)
+	if len(kept) != 2 || len(w.inState(document.Duplicate)) != 1 || len(w.stored) != 2 || len(w.acked) != 3 {
+		t.Fatalf("kept %d, stored %d, acknowledged %d", len(kept), len(w.stored), len(w.acked))
+	}
+	for _, item := range kept {
+		if item.Reason != document.ReasonTruncated && item.Reason != document.ReasonNoPatient {
+			t.Errorf("reason %q", item.Reason)
+		}
+		if !item.Tag.IsZero() || !item.Patient.IsZero() {
+			t.Errorf("a quarantined item is in a history: %+v", item)
+		}
+	}
+}
+
+func TestAFileThatChangesWhileItIsReadStaysAtTheDoor(t *testing.T) {
+	w := newWorld()
+	d := w.drop("/1", "half", "9990000018")
+	w.files["/1"].changed = document.ErrChanged
+	if err := w.run(t, d); err != nil {
+		t.Fatal(err)
+	}
+	if !errors.Is(w.released[d.Claim], document.ErrChanged) || len(w.items) != 0 || w.discarded != 1 {
+		t.Fatalf("released %v, %d items, %d discarded", w.released[d.Claim], len(w.items), w.discarded)
+	}
+}
+
+func TestAFileThatShrinksWhileItIsReadStaysAtTheDoor(t *testing.T) {
+	w := newWorld()
+	d := w.drop("/1", "short", "9990000018")
+	d.Claim.Size += 5
+	if err := w.run(t, d); err != nil {
+		t.Fatal(err)
+	}
+	if w.released[d.Claim] == nil || len(w.items) != 0 {
+		t.Fatalf("released %v, %d items", w.released[d.Claim], len(w.items))
+	}
+}
+
+func TestASourceThatCannotBeReadConcernsItselfOnly(t *testing.T) {
+	w := newWorld()
+	bad, good := w.drop("/bad", "bad", "9990000018"), w.drop("/good", "good", "9990000018")
+	w.files["/bad"].readErr = errInjected
+	if err := w.run(t, bad, good); err != nil {
+		t.Fatal(err)
+	}
+	if !errors.Is(w.released[bad.Claim], errInjected) || !w.acked[good.Claim] {
+		t.Fatalf("bad released with %v, good acknowledged: %v", w.released[bad.Claim], w.acked[good.Claim])
+	}
+}
+
+func TestStorageThatFailsIsFatalAndAcknowledgesNothing(t *testing.T) {
+	for name, inject := range map[string]func(*world){
+		"store":  func(w *world) { w.storeErr = errInjected },
+		"commit": func(w *world) { w.commitErr = errInjected },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			inject(w)
+			var deliveries []document.Delivery
+			for n := range 200 {
+				deliveries = append(deliveries, w.drop(fmt.Sprint("/", n), fmt.Sprint(n), "9990000018"))
+			}
+			if err := w.run(t, deliveries...); !errors.Is(err, errInjected) {
+				t.Fatalf("Run returns %v", err)
+			}
+			if len(w.acked) != 0 {
+				t.Fatalf("%d acknowledged", len(w.acked))
+			}
+		})
+	}
+}
+
+func TestARescanAfterACrashOnlyAcknowledges(t *testing.T) {
+	w := newWorld()
+	d := w.drop("/1", "x", "9990000018")
+	w.claims[d.Claim] = document.ItemID{1}
+	if err := w.run(t, d); err != nil {
+		t.Fatal(err)
+	}
+	if !w.acked[d.Claim] || len(w.items) != 0 {
+		t.Fatalf("acknowledged %v, %d items", w.acked[d.Claim], len(w.items))
+	}
+	if _, found := w.claims[d.Claim]; found {
+		t.Fatal("the claim of a source that is gone was not forgotten")
+	}
+}
+
+func TestADuplicateOfADamagedDocumentStaysAtTheDoor(t *testing.T) {
+	w := newWorld()
+	if err := w.run(t, w.drop("/1", "x", "9990000018")); err != nil {
+		t.Fatal(err)
+	}
+	clear(w.stored)
+	d := w.drop("/2", "x", "9990000018")
+	if err := w.run(t, d); err != nil {
+		t.Fatal(err)
+	}
+	if w.released[d.Claim] == nil || w.acked[d.Claim] {
+		t.Fatal("the last good copy was acknowledged away")
+	}
+}
+
+func TestGroupsAreCommittedTogetherAndBounded(t *testing.T) {
+	w := newWorld()
+	var deliveries []document.Delivery
+	for n := range 1000 {
+		deliveries = append(deliveries, w.drop(fmt.Sprint("/", n), fmt.Sprint(n), "9990000018"))
+	}
+	if err := w.run(t, deliveries...); err != nil {
+		t.Fatal(err)
+	}
+	total := 0
+	for _, n := range w.groups {
+		if n > 64 {
+			t.Fatalf("a group of %d", n)
+		}
+		total += n
+	}
+	if total != 1000 || len(w.groups) > 200 {
+		t.Fatalf("%d items in %d groups", total, len(w.groups))
+	}
+}

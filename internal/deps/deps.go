@@ -1,0 +1,33 @@
+// Package deps holds the dependencies in go.mod while the packages that use them are being written.
+package deps
+
+import (
+	_ "filippo.io/age"
+	_ "github.com/elastic/go-seccomp-bpf"
+	_ "github.com/fsnotify/fsnotify"
+	_ "github.com/goccy/go-yaml"
+	_ "github.com/hyperledger/fabric-admin-sdk/pkg/chaincode"
+	_ "github.com/hyperledger/fabric-config/configtx"
+	_ "github.com/hyperledger/fabric-gateway/pkg/client"
+	_ "github.com/hyperledger/fabric-protos-go-apiv2/common"
+	_ "github.com/ipfs/boxo/ipld/unixfs/importer/balanced"
+	_ "github.com/ipfs/go-ds-flatfs"
+	_ "github.com/ipfs/go-ds-leveldb"
+	_ "github.com/ipfs/kubo/core"
+	_ "github.com/ipfs/kubo/core/coreapi"
+	_ "github.com/ipfs/kubo/repo/fsrepo"
+	_ "github.com/ipfs/kubo/plugin/plugins/flatfs"
+	_ "github.com/ipfs/kubo/plugin/plugins/levelds"
+	_ "github.com/pdfcpu/pdfcpu/pkg/api"
+	_ "github.com/prometheus/client_golang/prometheus/promhttp"
+	_ "github.com/rogpeppe/go-internal/testscript"
+	_ "github.com/spf13/cobra"
+	_ "github.com/suyashkumar/dicom"
+	_ "go.etcd.io/bbolt"
+	_ "go.uber.org/goleak"
+	_ "golang.org/x/crypto/chacha20poly1305"
+	_ "golang.org/x/sync/errgroup"
+	_ "golang.org/x/sys/unix"
+	_ "google.golang.org/grpc"
+	_ "pgregory.net/rapid"
+)

@@ -1,0 +1,191 @@
+package state
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/medanchor/medanchor/document"
+)
+
+// format is the layout that this version writes. A file with a higher one is refused.
+const format = 1
+
+// lockTimeout bounds the wait for another process to let go of the file.
+const lockTimeout = time.Second
+
+// The sentinels of this package.
+var (
+	// ErrInUse says that another process has the file open.
+	ErrInUse = errors.New("in use by another process: stop the other medanchor first")
+	// ErrNewer says that the file was written by a newer medanchor.
+	ErrNewer = errors.New("written by a newer version of medanchor: install that version, or restore a backup")
+	// ErrNotFound says that there is no such item.
+	ErrNotFound = errors.New("not found")
+)
+
+// Sealer seals values and hashes keys; vault/seal implements it.
+type Sealer interface {
+	// SealValue encrypts plaintext, bound to its bucket and key.
+	SealValue(bucket string, key, plaintext []byte) []byte
+	// OpenValue reverses SealValue; a value moved to another bucket or key does not open.
+	OpenValue(bucket string, key, sealed []byte) ([]byte, error)
+	// SealHeader encrypts an item's age header under its shard key.
+	SealHeader(id document.ItemID, header []byte) []byte
+	// OpenHeader reverses SealHeader.
+	OpenHeader(id document.ItemID, sealed []byte) ([]byte, error)
+	// Blind is a keyed hash for local look-ups: 32 bytes, of the parts in order.
+	Blind(label string, parts ...[]byte) []byte
+}
+
+// bucket names one bbolt bucket. Its name is part of every sealed value's associated data.
+type bucket string
+
+const (
+	metaBucket      bucket = "meta"      // format, counts, the submission in flight
+	itemBucket      bucket = "items"     // item ID → sealed Item
+	headerBucket    bucket = "headers"   // item ID → sealed age header
+	tagBucket       bucket = "tags"      // document tag → sealed item ID of its carrier
+	contentBucket   bucket = "contents"  // blind digest, item ID → empty: carriers and quarantined items
+	instanceBucket  bucket = "instances" // blind (patient, SOP Instance UID) → sealed tag of the first document
+	patientBucket   bucket = "patients"  // blind (issuer, identifier) → sealed Patient
+	claimBucket     bucket = "claims"    // blind claim → sealed item ID
+	outboxBucket    bucket = "outbox"    // sequence, 8 bytes big-endian → item ID
+	recordBucket    bucket = "records"   // record tag → sealed number of its last version
+	rootBucket      bucket = "roots"     // CID of a group commit's pin root → empty
+	submissionKey          = "submission"
+	countsKey              = "counts"
+	formatKey              = "format"
+	sequenceKeySize        = 8
+)
+
+func buckets() []bucket {
+	return []bucket{
+		metaBucket, itemBucket, headerBucket, tagBucket, contentBucket, instanceBucket, patientBucket,
+		claimBucket, outboxBucket, recordBucket, rootBucket,
+	}
+}
+
+// DB is an open state.db. Its methods may be called from several goroutines at once.
+type DB struct {
+	bolt   *bolt.DB
+	sealer Sealer
+}
+
+// Open opens the file at path, or makes it. ErrInUse and ErrNewer say why it may not.
+func Open(path string, sealer Sealer) (*DB, error) {
+	b, err := bolt.Open(path, 0o600, &bolt.Options{
+		Timeout:      lockTimeout,
+		FreelistType: bolt.FreelistMapType,
+	})
+	if errors.Is(err, bolterrors.ErrTimeout) {
+		return nil, fmt.Errorf("open %s: %w", path, ErrInUse)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	db := &DB{bolt: b, sealer: sealer}
+	if err := b.Update(db.prepare); err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), b.Close())
+	}
+	return db, nil
+}
+
+// prepare makes the buckets of a new file and checks the format of an old one.
+func (db *DB) prepare(tx *bolt.Tx) error {
+	if meta := tx.Bucket([]byte(metaBucket)); meta != nil {
+		return checkFormat(meta.Get([]byte(formatKey)))
+	}
+	for _, b := range buckets() {
+		if _, err := tx.CreateBucketIfNotExists([]byte(b)); err != nil {
+			return fmt.Errorf("create bucket %s: %w", b, err)
+		}
+	}
+	return tx.Bucket([]byte(metaBucket)).Put([]byte(formatKey), []byte(strconv.Itoa(format)))
+}
+
+func checkFormat(stored []byte) error {
+	n, err := strconv.Atoi(string(stored))
+	if err != nil {
+		return fmt.Errorf("read format %q: not a medanchor state.db", stored)
+	}
+	if n > format {
+		return fmt.Errorf("format %d, this version knows %d: %w", n, format, ErrNewer)
+	}
+	return nil
+}
+
+// Close closes the file. It waits for transactions under way.
+func (db *DB) Close() error { return db.bolt.Close() }
+
+// Path is the file's path.
+func (db *DB) Path() string { return db.bolt.Path() }
+
+// Size is the file's size in bytes.
+func (db *DB) Size() (int64, error) {
+	info, err := os.Stat(db.bolt.Path())
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
+// view is a transaction with the sealer at hand.
+type view struct {
+	tx     *bolt.Tx
+	sealer Sealer
+}
+
+func (db *DB) view(f func(v view) error) error {
+	return db.bolt.View(func(tx *bolt.Tx) error { return f(view{tx, db.sealer}) })
+}
+
+func (db *DB) update(f func(v view) error) error {
+	return db.bolt.Update(func(tx *bolt.Tx) error { return f(view{tx, db.sealer}) })
+}
+
+func (v view) bucket(b bucket) *bolt.Bucket { return v.tx.Bucket([]byte(b)) }
+
+// put seals plaintext under (b, key).
+func (v view) put(b bucket, key, plaintext []byte) error {
+	return v.bucket(b).Put(key, v.sealer.SealValue(string(b), key, plaintext))
+}
+
+// get opens the value under (b, key); nil if there is none.
+func (v view) get(b bucket, key []byte) ([]byte, error) {
+	sealed := v.bucket(b).Get(key)
+	if sealed == nil {
+		return nil, nil
+	}
+	plaintext, err := v.sealer.OpenValue(string(b), key, sealed)
+	if err != nil {
+		return nil, fmt.Errorf("open value in %s: %w", b, err)
+	}
+	return plaintext, nil
+}
+
+// putJSON and getJSON are put and get for structured values. found is false if there is none.
+func (v view) putJSON(b bucket, key []byte, value any) error {
+	plaintext, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("encode value in %s: %w", b, err)
+	}
+	return v.put(b, key, plaintext)
+}
+
+func (v view) getJSON(b bucket, key []byte, value any) (found bool, err error) {
+	plaintext, err := v.get(b, key)
+	if err != nil || plaintext == nil {
+		return false, err
+	}
+	if err := json.Unmarshal(plaintext, value); err != nil {
+		return false, fmt.Errorf("decode value in %s: %w", b, err)
+	}
+	return true, nil
+}
