@@ -56,7 +56,7 @@ func configure(env func(string) string) (*shim.ChaincodeServer, error) {
 		if path == "" {
 			return nil
 		}
-		content, err := os.ReadFile(path) //nolint:gosec // the administrator names the file
+		content, err := os.ReadFile(path)
 		if err != nil {
 			problems = append(problems, fmt.Errorf("read the file that %s names: %w", name, err))
 		}

@@ -140,7 +140,7 @@ func peerSpec(programs Programs, m *Member, tls tlsFiles) proc.Spec {
 		"CORE_PEER_GOSSIP_BOOTSTRAP":        m.Peer.Address,
 		"CORE_PEER_GOSSIP_EXTERNALENDPOINT": m.Peer.Address, // else other organisations never see this peer
 		// A first handshake that fails, because the other peer is not up yet, is tried again after this, not after 25 s.
-		"CORE_PEER_GOSSIP_RECONNECTINTERVAL": "2s",
+		"CORE_PEER_GOSSIP_RECONNECTINTERVAL": "500ms",
 		// Peers tell each other how far they are this often, not every 4 s: until then a majority cannot endorse.
 		"CORE_PEER_GOSSIP_PUBLISHSTATEINFOINTERVAL": "1s",
 		"CORE_PEER_GOSSIP_REQUESTSTATEINFOINTERVAL": "1s",

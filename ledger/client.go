@@ -49,8 +49,13 @@ type Options struct {
 func (o Options) validate() error {
 	var missing []error
 	for _, option := range []struct{ name, value string }{
-		{"peer", o.Peer}, {"TLS CA file", o.TLSCAFile}, {"MSP ID", o.MSPID}, {"certificate file", o.CertificateFile},
-		{"key file", o.KeyFile}, {"channel", o.Channel}, {"chaincode", o.Chaincode},
+		{"peer", o.Peer},
+		{"TLS CA file", o.TLSCAFile},
+		{"MSP ID", o.MSPID},
+		{"certificate file", o.CertificateFile},
+		{"key file", o.KeyFile},
+		{"channel", o.Channel},
+		{"chaincode", o.Chaincode},
 	} {
 		if option.value == "" {
 			missing = append(missing, fmt.Errorf("ledger: no %s given", option.name))

@@ -142,8 +142,15 @@ func TestQueriesRefuse(t *testing.T) {
 func TestUnknownFunctions(t *testing.T) {
 	l := newLedger(t)
 	for _, arguments := range [][]string{
-		{""}, {"records:"}, {"records:Delete"}, {"Anchor"}, {"records:anchor"}, {"other:Anchor"}, {"records:Document"},
-		{"records:List", reference("p").String(), "many", ""}, {"records:GetEvaluateTransactions"},
+		{""},
+		{"records:"},
+		{"records:Delete"},
+		{"Anchor"},
+		{"records:anchor"},
+		{"other:Anchor"},
+		{"records:Document"},
+		{"records:List", reference("p").String(), "many", ""},
+		{"records:GetEvaluateTransactions"},
 	} {
 		tx := l.endorse(appliance(t), transient(t, version("p", "study", 1, "a")), arguments...)
 		if tx.response.GetStatus() == shim.OK || len(tx.writes) > 0 {

@@ -201,7 +201,7 @@ func DecodeResult(wire []byte) (Result, error) {
 	if n > MaxDocuments {
 		return Result{}, fmt.Errorf("decode result: holds %d outcomes, the most is %d", n, MaxDocuments)
 	}
-	count := int(n) //nolint:gosec // up to MaxDocuments
+	count := int(n)
 	packed := d.take((count + 3) / 4)
 	if err := d.end(); err != nil {
 		return Result{}, fmt.Errorf("decode result: it %w", err)
@@ -246,7 +246,7 @@ func DecodeAnchored(wire []byte) (Anchored, error) {
 		if v > MaxDocuments {
 			return Anchored{}, errors.New("decode event: holds an impossible count")
 		}
-		*n = int(v) //nolint:gosec // up to MaxDocuments
+		*n = int(v)
 	}
 	if err := d.end(); err != nil {
 		return Anchored{}, fmt.Errorf("decode event: it %w", err)

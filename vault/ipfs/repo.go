@@ -35,15 +35,16 @@ var prepareKubo = sync.OnceValue(func() error {
 		if !ok {
 			return fmt.Errorf("register datastore %s: not a datastore", p.Name())
 		}
-		if err := fsrepo.AddDatastoreConfigHandler(datastore.DatastoreTypeName(), datastore.DatastoreConfigParser()); err != nil {
+		err := fsrepo.AddDatastoreConfigHandler(datastore.DatastoreTypeName(), datastore.DatastoreConfigParser())
+		if err != nil {
 			return fmt.Errorf("register datastore %s: %w", p.Name(), err)
 		}
 	}
 	return nil
 })
 
-// prepareRepo makes the repository if there is none, and brings the settings and swarm key of one that is there in line,
-// unless it is in use.
+// prepareRepo makes the repository if there is none, and brings the settings and swarm key of one that is there in
+// line, unless it is in use.
 func prepareRepo(o Options, key []byte) error {
 	if err := initRepo(o); err != nil {
 		return err

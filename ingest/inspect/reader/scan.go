@@ -328,7 +328,7 @@ func (s *scanner) items(off int64, depth int) (int64, error) {
 		}
 		switch {
 		case e.tag == tagItemsEnd:
-			return e.value + int64(e.length), nil
+			return e.value, nil
 		case e.tag != tagItem:
 			return 0, fmt.Errorf("%w: %v in place of an item", errMalformed, e.tag)
 		case e.length == undefined:

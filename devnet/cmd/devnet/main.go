@@ -67,6 +67,8 @@ func newCommand() *cobra.Command {
 		Short:         "A real Hyperledger Fabric network of fictitious hospitals on this machine",
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		Args:          usage(cobra.NoArgs),
+		RunE:          func(*cobra.Command, []string) error { return usageError{errors.New("a command is missing")} },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 
@@ -129,6 +131,9 @@ func up(ctx context.Context, opts devnet.Options) error {
 
 // around runs a command with a network.
 func around(ctx context.Context, opts devnet.Options, args []string) (err error) {
+	if _, err := exec.LookPath(args[0]); err != nil {
+		return err // before the network is started in vain
+	}
 	network, err := devnet.Start(ctx, opts)
 	if err != nil {
 		return err
