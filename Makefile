@@ -11,8 +11,8 @@ export GOFLAGS := $(GOFLAGS) -trimpath
 export GOWORK := off
 
 # The packages whose tests want a Fabric network, and the others.
-networked = $(shell go list -f '{{range .TestImports}}{{.}} {{$$.ImportPath}}{{"\n"}}{{end}}{{range .XTestImports}}{{.}} {{$$.ImportPath}}{{"\n"}}{{end}}' ./... \
-	| sed -n 's,^$(PKG)/devnet/devnettest ,,p' | sort -u)
+networked = $(shell go list -f '{{.ImportPath}} {{.TestImports}} {{.XTestImports}}' ./... \
+	| awk '$$0 ~ "[[ ]$(PKG)/devnet/devnettest" {print $$1}')
 alone = $(filter-out $(networked),$(shell go list ./...))
 
 .PHONY: help
@@ -21,7 +21,7 @@ help: ## list the targets
 
 .PHONY: build
 build: ## build medanchor, medanchor-inspect and devnet into .cache/bin
-	go build -o $(BIN)/ ./cmd/...
+	go build -o $(BIN)/ ./cmd/... ./devnet/cmd/...
 
 .PHONY: demo
 demo: build ## two hospitals on a real network, from dropped files to verified records (ONCE=1 exits at the end)
@@ -36,7 +36,7 @@ quick: vet lint ## vet, lint and the unit tests: no network, under 3 minutes war
 test: ## every test; those that need a Fabric network share a real one
 	cd chaincode && go test ./...
 	go test -timeout 20m $(alone)
-	go run ./cmd/devnet exec -- go test -timeout 20m -p 1 $(networked)
+	go run ./devnet/cmd/devnet exec -- go test -timeout 20m -p 1 $(networked)
 
 .PHONY: vet
 vet: ## go vet, both modules

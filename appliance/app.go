@@ -194,7 +194,7 @@ func (a *App) run(ctx context.Context) error {
 	for _, f := range a.folders {
 		group.Go(func() error { return f.Run(ctx) })
 	}
-	a.log.Info("appliance running", "version", a.version, "folders", len(a.folders), "listen", a.config.Listen)
+	a.log.Info("appliance running", "version", a.version, "folders", len(a.folders))
 	err := group.Wait()
 	a.log.Info("appliance stopped")
 	return err

@@ -31,6 +31,9 @@ func Init(c Config) error {
 	if err := makeSwarmKey(c.IPFS.SwarmKeyFile); err != nil {
 		return err
 	}
+	if err := markClosed(c.Data); err != nil {
+		return fmt.Errorf("make data folder: %w", err)
+	}
 	return writeFormat(c.Data)
 }
 

@@ -25,8 +25,8 @@ func (a *App) find(id string) (document.Item, error) {
 	}
 	itemID, err := document.ParseItemID(id)
 	if err != nil {
-		return document.Item{}, fmt.Errorf("%q is neither a document's tag (22 characters) nor an item's ID (a UUID): %w",
-			id, control.ErrBadRequest)
+		return document.Item{}, fmt.Errorf("%w: %q is neither a document's tag (22 characters) nor an item's ID (a UUID)",
+			control.ErrBadRequest, id)
 	}
 	item, err := a.state.Item(itemID)
 	if err == nil && item.State == document.Duplicate {

@@ -36,6 +36,7 @@ func (a *App) serve(ctx context.Context, group *errgroup.Group) error {
 		return errors.Join(fmt.Errorf("listen for metrics and health: %w: change listen in the configuration", err),
 			commands.Close())
 	}
+	a.log.Info("metrics and health", "url", "http://"+local.Addr().String())
 	serveUntil(ctx, group, commands, control.Handler(a))
 	serveUntil(ctx, group, local, a.localHandler())
 	return nil

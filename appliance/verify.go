@@ -156,11 +156,11 @@ func (a *App) askLedger(ctx context.Context, item document.Item, d document.Dige
 		return notOnLedger(verdict, item), nil
 	}
 	if err != nil {
-		return verdict, errors.Join(control.ErrLedgerAway, err)
+		return verdict, fmt.Errorf("%w: %w", control.ErrLedgerAway, err)
 	}
 	tx, err := a.ledger.Transaction(ctx, anchored.Anchoring.TxID)
 	if err != nil {
-		return verdict, errors.Join(control.ErrLedgerAway, err)
+		return verdict, fmt.Errorf("%w: %w", control.ErrLedgerAway, err)
 	}
 	verdict.TxID, verdict.Block = anchored.Anchoring.TxID.String(), tx.Block
 	verdict.Time, verdict.Member = anchored.Anchoring.Time, anchored.Anchoring.MSPID

@@ -55,14 +55,15 @@ func Build(ctx context.Context, opts Options) (Programs, error) {
 	start := time.Now()
 	fmt.Fprintln(opts.Log, "devnet: building Fabric, Fabric CA and the chaincode (minutes the first time, then a second)")
 	builds, ctx := errgroup.WithContext(ctx)
-	for _, b := range []struct{ module, pkg, output string }{
-		{fabricModule, "github.com/hyperledger/fabric/cmd/peer", programs.Peer},
-		{fabricModule, "github.com/hyperledger/fabric/cmd/orderer", programs.Orderer},
-		{caModule, "github.com/hyperledger/fabric-ca/cmd/fabric-ca-server", programs.CA},
-		{chaincodeModule, ".", programs.Chaincode},
+	for _, b := range []struct{ module, pkg, output, cgo string }{
+		{fabricModule, "github.com/hyperledger/fabric/cmd/peer", programs.Peer, "0"},
+		{fabricModule, "github.com/hyperledger/fabric/cmd/orderer", programs.Orderer, "0"},
+		// Its database is sqlite: a C compiler must be there.
+		{caModule, "github.com/hyperledger/fabric-ca/cmd/fabric-ca-server", programs.CA, "1"},
+		{chaincodeModule, ".", programs.Chaincode, "0"},
 	} {
 		builds.Go(func() error {
-			_, err := goCommand(ctx, filepath.Join(opts.Root, b.module), "build", "-o", b.output, b.pkg)
+			_, err := goCommand(ctx, filepath.Join(opts.Root, b.module), b.cgo, "build", "-o", b.output, b.pkg)
 			return err
 		})
 	}
@@ -79,16 +80,16 @@ func Build(ctx context.Context, opts Options) (Programs, error) {
 
 // sampleConfig finds the files that peer and orderer read before their environment, in Fabric's own module.
 func sampleConfig(ctx context.Context, root string) (string, error) {
-	module, err := goCommand(ctx, filepath.Join(root, fabricModule),
+	module, err := goCommand(ctx, filepath.Join(root, fabricModule), "0",
 		"list", "-m", "-f", "{{.Dir}}", "github.com/hyperledger/fabric")
 	return filepath.Join(module, "sampleconfig"), err
 }
 
-// goCommand runs the go command in a module's folder and returns what it prints.
-func goCommand(ctx context.Context, dir string, args ...string) (string, error) {
+// goCommand runs the go command in a module's folder, with or without cgo ("1" or "0"), and returns what it prints.
+func goCommand(ctx context.Context, dir, cgo string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOWORK=off")
+	cmd.Env = append(os.Environ(), "GOWORK=off", "CGO_ENABLED="+cgo)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	output, err := cmd.Output()

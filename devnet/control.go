@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/medanchor/medanchor/devnet/internal/proc"
 )
@@ -74,12 +75,13 @@ func socketPath(dir string) (string, *os.File, error) {
 }
 
 // serveControl lets other processes control the nodes, until the returned function is called.
-func (n *Network) serveControl() (end func() error, err error) {
+func (n *Network) serveControl(ctx context.Context) (end func() error, err error) {
 	path, folder, err := socketPath(n.Dir)
 	if err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("unix", path)
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "unix", path)
 	if err != nil {
 		folder.Close()
 		return nil, err
@@ -92,7 +94,7 @@ func (n *Network) serveControl() (end func() error, err error) {
 			}
 		})
 	}
-	server := &http.Server{Handler: mux}
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	return func() error {

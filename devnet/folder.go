@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/medanchor/medanchor/devnet/internal/flock"
 )
@@ -28,6 +29,9 @@ func (o Options) makeFolder(ctx context.Context) (folder, error) {
 	path, err := filepath.Abs(o.Dir)
 	if err != nil {
 		return folder{}, err
+	}
+	if strings.Contains(path, ",") {
+		return folder{}, fmt.Errorf("make a network in %s: Fabric splits its settings at commas: choose a path without", path)
 	}
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return folder{}, err

@@ -271,6 +271,7 @@ func TestStartRefuses(t *testing.T) {
 		{"too many hospitals", "choose 1 to 8", devnet.Options{Hospitals: 9}},
 		{"fewer than none", "choose 1 to 8", devnet.Options{Hospitals: -1}},
 		{"a folder in use", "not empty", devnet.Options{Dir: full}},
+		{"a comma in the path", "without", devnet.Options{Dir: full + "/a,b"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -343,7 +344,7 @@ func TestNetworkDiesWithItsOwner(t *testing.T) {
 		t.Skip("starts a Fabric network")
 	}
 	dir := filepath.Join(t.TempDir(), "net")
-	owner := exec.Command(os.Args[0])
+	owner := exec.CommandContext(t.Context(), os.Args[0])
 	owner.Env = append(os.Environ(), ownerEnv+"="+dir)
 	ready, err := owner.StdoutPipe()
 	must(t, err)

@@ -293,8 +293,8 @@ func (l *launch) deploy(ctx context.Context) error {
 }
 
 // publish lets other processes attach.
-func (l *launch) publish(context.Context) (err error) {
-	if l.endControl, err = l.network.serveControl(); err != nil {
+func (l *launch) publish(ctx context.Context) (err error) {
+	if l.endControl, err = l.network.serveControl(ctx); err != nil {
 		return fmt.Errorf("open control socket: %w", err)
 	}
 	return l.network.describe()

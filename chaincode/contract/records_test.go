@@ -181,3 +181,17 @@ func TestBrokenState(t *testing.T) {
 		t.Errorf("anchoring over it: got %v, want %s", refused, record.Internal)
 	}
 }
+
+// TestLossyPeer checks that a peer that answers with too few values is not believed: all keys would seem to be others.
+func TestLossyPeer(t *testing.T) {
+	l := anchored(t)
+	l.lossy = true
+	tx := l.endorse(appliance(t), transient(t, version("p", "study", 1, "a", "x")), record.AnchorFunction)
+	if refused := refusalOf(t, tx); refused == nil || refused.Code != record.Internal || len(tx.writes) > 0 {
+		t.Errorf("anchoring: got %v", refused)
+	}
+	_, refused := query[json.RawMessage](t, l, record.RecordFunction, reference("p").String(), tag("study").String())
+	if refused == nil || refused.Code != record.Internal {
+		t.Errorf("record: got %v", refused)
+	}
+}

@@ -127,15 +127,8 @@ func DecodeBatch(wire []byte) (Batch, error) {
 		return Batch{}, Errorf(BadRequest, "batch of %d bytes: send at most %d", len(wire), MaxBatchBytes)
 	}
 	d := newDecoder(wire)
-	n := d.uvarint()
-	if n > MaxVersions {
-		return Batch{}, Errorf(BadRequest, "batch holds %d versions: send 1 to %d", n, MaxVersions)
-	}
 	var b Batch
-	for range n {
-		if d.err != nil {
-			break
-		}
+	for n := d.uvarint(); n > 0 && d.err == nil; n-- {
 		b.Versions = append(b.Versions, d.version())
 	}
 	if err := d.end(); err != nil {

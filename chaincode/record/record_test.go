@@ -272,8 +272,16 @@ func TestDecodeRefuses(t *testing.T) {
 		}
 	})
 	t.Run("too large", func(t *testing.T) {
-		if _, err := record.DecodeBatch(make([]byte, record.MaxBatchBytes+1)); err == nil {
-			t.Error("a batch over the limit is accepted")
+		_, err := record.DecodeBatch(make([]byte, record.MaxBatchBytes+1))
+		if err == nil || !strings.Contains(err.Error(), fmt.Sprint(record.MaxBatchBytes)) {
+			t.Errorf("a batch over the limit: %v", err)
+		}
+	})
+	t.Run("impossible time", func(t *testing.T) {
+		late := slices.Clone(version)
+		copy(late[2:7], []byte{0xff, 0xff, 0xff, 0xff, 0xff})
+		if _, err := record.DecodeVersion(late); err == nil {
+			t.Error("a time after the year 9999 is accepted")
 		}
 	})
 	t.Run("result with bits after its end", func(t *testing.T) {

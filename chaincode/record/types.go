@@ -29,7 +29,7 @@ const (
 // Document is one file's content as anchored.
 type Document struct {
 	Tag Tag `json:"tag"`
-	CID CID `json:"cid"`
+	CID CID `json:"cid,omitzero"` // zero where a version only names it
 	// VariantOf names the document that carries the same DICOM SOP Instance UID with other content; zero if none.
 	VariantOf Tag `json:"variant_of,omitzero"`
 }

@@ -51,7 +51,7 @@ func execute(ctx context.Context, args []string, out, errOut io.Writer) int {
 	c := &cli{out: out}
 	root := &cobra.Command{
 		Use: "medanchor", Short: "One hospital's medanchor appliance", Long: help,
-		SilenceErrors: true, SilenceUsage: true, Args: exactly(0),
+		SilenceErrors: true, SilenceUsage: true, Args: knownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.PersistentFlags().StringVar(&c.configPath, "config", "/etc/medanchor/medanchor.yaml", "configuration file")
@@ -99,6 +99,14 @@ func exitCode(err error) int {
 	default:
 		return exitError
 	}
+}
+
+// knownCommand refuses what is left for the root command: a name that is no command's.
+func knownCommand(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return &usageError{fmt.Errorf("unknown command %q: see medanchor --help", args[0])}
+	}
+	return nil
 }
 
 // exactly is cobra.ExactArgs with our kind of error.

@@ -72,7 +72,7 @@ func Exclusive(tb testing.TB) *devnet.Network {
 	tb.Helper()
 	network := use(tb, flock.Exclusive)
 	tb.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), restoreTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), restoreTimeout)
 		defer cancel()
 		if err := network.Restore(ctx); err != nil {
 			tb.Errorf("restore the network after the test: %v", err)

@@ -17,18 +17,14 @@ func TestCorpus(t *testing.T) {
 	if corpus == "" {
 		t.Skip("MEDANCHOR_CORPUS is not set: no folder of real files to read")
 	}
-	pool, err := inspect.New(t.Context(), inspect.Options{Program: program(t, "medanchor-inspect"), Children: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer pool.Close()
+	p := pool(t, inspect.Options{Children: 1, Program: inspector(t)})
 	files, err := filepath.Glob(filepath.Join(corpus, "*", "*"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no files in %s (%v)", corpus, err)
 	}
 	classes := map[string]int{}
 	for _, path := range files {
-		m := inspectFile(t, pool, path)
+		m := inspectFile(t, p, path)
 		classes[fmt.Sprintf("%s by %q: %q", m.Format, m.Parser, m.Problem)]++
 		if m.Problem == document.ReasonInspectFailed {
 			t.Errorf("%s: the inspector died: %s", path, m.Detail)
@@ -40,7 +36,7 @@ func TestCorpus(t *testing.T) {
 	}
 }
 
-func inspectFile(t *testing.T, pool *inspect.Pool, path string) document.Metadata {
+func inspectFile(t *testing.T, p *inspect.Pool, path string) document.Metadata {
 	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {
@@ -51,7 +47,7 @@ func inspectFile(t *testing.T, pool *inspect.Pool, path string) document.Metadat
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := pool.Inspect(t.Context(), f, info.Size())
+	m, err := p.Inspect(t.Context(), f, info.Size())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -12,18 +13,12 @@ import (
 
 	"github.com/medanchor/medanchor/document"
 	"github.com/medanchor/medanchor/ingest/inspect"
-	"github.com/medanchor/medanchor/ingest/inspect/child"
 	"github.com/medanchor/medanchor/ingest/inspect/wire"
 )
 
 // programs are what the test binary becomes when it is started under another name (children get no arguments and no
 // environment, so the name is all there is).
 var programs = map[string]func(){
-	"medanchor-inspect": func() {
-		if child.Run(os.Stdin, os.Stdout) != nil {
-			os.Exit(1)
-		}
-	},
 	"dies": func() {
 		greet(wire.Version, "")
 		_, _, _, _ = wire.ReadFile(os.Stdin)
@@ -101,13 +96,21 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// program makes a link to the test binary that lets it become one of the programs.
-func program(t testing.TB, name string) string {
+// inspector builds the real program, as it is packaged: without a C library, whose threads' stacks would count as memory,
+// and without the race detector, which needs more memory than the sandbox leaves.
+func inspector(t testing.TB) string {
 	t.Helper()
-	return programIn(t, t.TempDir(), name)
+	path := filepath.Join(t.TempDir(), "medanchor-inspect")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", path, "../../cmd/medanchor-inspect")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build medanchor-inspect: %v\n%s", err, out)
+	}
+	return path
 }
 
-func programIn(t testing.TB, dir, name string) string {
+// program makes a link to the test binary in a folder, by which it becomes one of the programs.
+func program(t testing.TB, dir, name string) string {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {

@@ -23,9 +23,8 @@ import (
 	"github.com/medanchor/medanchor/test/synth"
 )
 
-func pool(t testing.TB, o inspect.Options, name string) *inspect.Pool {
+func pool(t testing.TB, o inspect.Options) *inspect.Pool {
 	t.Helper()
-	o.Program = program(t, name)
 	p, err := inspect.New(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -61,7 +60,7 @@ func fixtures(t testing.TB) (string, synth.Manifest) {
 // TestInspect reads the synthetic files through real children, several at a time.
 func TestInspect(t *testing.T) {
 	dir, manifest := fixtures(t)
-	p := pool(t, inspect.Options{Children: 3}, "medanchor-inspect")
+	p := pool(t, inspect.Options{Children: 3, Program: inspector(t)})
 	var wg sync.WaitGroup
 	for _, f := range manifest.Files {
 		wg.Go(func() {
@@ -96,7 +95,7 @@ func TestHostileChildren(t *testing.T) {
 		"greedy": "inspector broke the protocol",
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := pool(t, inspect.Options{Children: 1, Timeout: time.Second / 2}, name)
+			p := pool(t, inspect.Options{Children: 1, Timeout: time.Second / 2, Program: program(t, t.TempDir(), name)})
 			for range 2 { // the pool goes on
 				m := inspectBytes(t, p, pdf)
 				if m.Problem != document.ReasonInspectFailed || m.Format != document.FormatPDF ||
@@ -109,14 +108,14 @@ func TestHostileChildren(t *testing.T) {
 }
 
 func TestSecondAttemptIsCareful(t *testing.T) {
-	p := pool(t, inspect.Options{Children: 1}, "careful")
+	p := pool(t, inspect.Options{Children: 1, Program: program(t, t.TempDir(), "careful")})
 	if m := inspectBytes(t, p, []byte("anything")); m.Parser != "header" || m.Problem != "" {
 		t.Errorf("got %+v, want the careful reader's answer", m)
 	}
 }
 
 func TestWornChildIsReplaced(t *testing.T) {
-	p := pool(t, inspect.Options{Children: 1}, "worn")
+	p := pool(t, inspect.Options{Children: 1, Program: program(t, t.TempDir(), "worn")})
 	a, b := inspectBytes(t, p, []byte("a")), inspectBytes(t, p, []byte("b"))
 	if a.Pages == b.Pages || a.Problem != "" || b.Problem != "" {
 		t.Errorf("process %d served after it had asked for a successor (%d)", a.Pages, b.Pages)
@@ -133,7 +132,7 @@ func TestProgramThatCannotRun(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), name)
 			if name != "not-there" {
-				path = program(t, name)
+				path = program(t, t.TempDir(), name)
 			}
 			p, err := inspect.New(t.Context(), inspect.Options{Program: path})
 			if err == nil {
@@ -154,7 +153,7 @@ var errDisk = errors.New("disk failure")
 func (*failing) ReadAt([]byte, int64) (int, error) { return 0, errDisk }
 
 func TestErrorsThatAreNotTheFiles(t *testing.T) {
-	p := pool(t, inspect.Options{Children: 1}, "medanchor-inspect")
+	p := pool(t, inspect.Options{Children: 1, Program: inspector(t)})
 	if _, err := p.Inspect(t.Context(), &failing{}, 10); !errors.Is(err, errDisk) {
 		t.Errorf("unreadable source: %v", err)
 	}
@@ -173,7 +172,7 @@ func TestErrorsThatAreNotTheFiles(t *testing.T) {
 }
 
 func TestCancelWhileReading(t *testing.T) {
-	p := pool(t, inspect.Options{Children: 1}, "hangs")
+	p := pool(t, inspect.Options{Children: 1, Program: program(t, t.TempDir(), "hangs")})
 	ctx, cancel := context.WithCancel(t.Context())
 	src := &signalling{data: []byte("text"), read: cancel}
 	if _, err := p.Inspect(ctx, src, 4); !errors.Is(err, context.Canceled) {
@@ -195,7 +194,7 @@ func (s *signalling) ReadAt(p []byte, off int64) (int, error) {
 
 // TestIdleChildDies: a child that is killed while it waits is replaced without harm to the next file.
 func TestIdleChildDies(t *testing.T) {
-	p := pool(t, inspect.Options{Children: 1}, "medanchor-inspect")
+	p := pool(t, inspect.Options{Children: 1, Program: inspector(t)})
 	for range 3 {
 		if m := inspectBytes(t, p, []byte("text")); m.Problem != "" {
 			t.Errorf("got %+v", m)
@@ -211,8 +210,8 @@ func TestIdleChildDies(t *testing.T) {
 // stdin.
 func TestNoChildSurvivesTheDaemon(t *testing.T) {
 	dir := t.TempDir()
-	programIn(t, dir, "deaf")
-	daemon := exec.CommandContext(t.Context(), programIn(t, dir, "daemon"))
+	program(t, dir, "deaf")
+	daemon := exec.CommandContext(t.Context(), program(t, dir, "daemon"))
 	out, err := daemon.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -277,7 +276,7 @@ func awaitDeath(t *testing.T, pid int) {
 // TestMutations changes one to eight bytes of good files, 2,000 times: each gets an answer, and no child dies for good.
 func TestMutations(t *testing.T) {
 	dir, manifest := fixtures(t)
-	p := pool(t, inspect.Options{}, "medanchor-inspect")
+	p := pool(t, inspect.Options{Program: inspector(t)})
 	var files [][]byte
 	for _, f := range manifest.Files {
 		if f.Size > 64<<10 || f.Outcome != synth.Anchored {
@@ -342,7 +341,7 @@ func BenchmarkInspect(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	p := pool(b, inspect.Options{}, "medanchor-inspect")
+	p := pool(b, inspect.Options{Program: inspector(b)})
 	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {

@@ -46,7 +46,7 @@ func isFault(err error) bool {
 
 // start runs the program with an empty environment and awaits its hello.
 func start(ctx context.Context, program string) (*child, error) {
-	c, err := spawn(program)
+	c, err := spawn(ctx, program)
 	if err != nil {
 		return nil, fmt.Errorf("start inspector %s: %w; check that it is installed, and the path to it in the configuration",
 			program, err)
@@ -75,7 +75,7 @@ func start(ctx context.Context, program string) (*child, error) {
 	return c, nil
 }
 
-func spawn(program string) (*child, error) {
+func spawn(ctx context.Context, program string) (*child, error) {
 	stdin, in, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -84,9 +84,8 @@ func spawn(program string) (*child, error) {
 	if err != nil {
 		return nil, errors.Join(err, stdin.Close(), in.Close())
 	}
-	cmd := exec.Command(program) // #nosec G204 -- the path stands in the administrator's configuration
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), program) // it outlives the file that it is started for
 	cmd.Env = []string{}
-	cmd.Dir = "/"
 	cmd.Stdin, cmd.Stdout = stdin, stdout
 	// Its stdin ends with this process, and the kernel ends it too: it may be busy with a file.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

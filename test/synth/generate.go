@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -64,7 +65,7 @@ func Generate(o Options) (Manifest, error) {
 	g := newGenerator(o)
 	shared := g.people("shared", o.Shared)
 	for i, hospital := range o.Hospitals {
-		people := append(shared[:len(shared):len(shared)], g.people(hospital, o.People)...)
+		people := append(slices.Clip(shared), g.people(hospital, o.People)...)
 		if err := g.hospital(i, hospital, people); err != nil {
 			return Manifest{}, fmt.Errorf("generate files of %s: %w", hospital, err)
 		}

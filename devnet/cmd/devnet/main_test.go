@@ -86,7 +86,7 @@ func TestUpEnds(t *testing.T) {
 		frozen   bool // while a node is frozen
 	}{
 		{name: "on Ctrl-C", signal: syscall.SIGINT},
-		{name: "on SIGTERM, with frozen nodes", signal: syscall.SIGTERM, frozen: true},
+		{name: "on SIGTERM while its nodes are frozen", signal: syscall.SIGTERM, frozen: true},
 		{name: "when it is killed", signal: syscall.SIGKILL},
 		{name: "when its parent is killed", signal: syscall.SIGKILL, toParent: true},
 	}
@@ -116,7 +116,7 @@ func TestUpEnds(t *testing.T) {
 // startUp starts devnet up under a shell, and waits until the network is ready.
 func startUp(t *testing.T, dir string) (pid, parent int) {
 	t.Helper()
-	shell := exec.Command("sh", "-c", `"$0" up --hospitals 1 --dir "$1" & echo $!; wait`, os.Args[0], dir)
+	shell := exec.CommandContext(t.Context(), "sh", "-c", `"$0" up --hospitals 1 --dir "$1" & echo $!; wait`, os.Args[0], dir)
 	shell.Env = append(os.Environ(), mainEnv+"=1")
 	shell.Stderr = t.Output()
 	output, err := shell.StdoutPipe()

@@ -31,7 +31,7 @@ func untilParentEnds(ctx context.Context) (_ context.Context, forget func(), err
 	go func() {
 		defer close(watched)
 		err := conn.Read(func(fd uintptr) bool {
-			n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+			n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0) //nolint:gosec // descriptors are small
 			return n > 0 || (err != nil && !errors.Is(err, unix.EINTR))
 		})
 		if err == nil { // else forget has closed the file

@@ -8,6 +8,7 @@ package proc
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,9 @@ var (
 	// ErrClosed says that the spawner has been closed.
 	ErrClosed = errors.New("spawner closed")
 )
+
+// errSuccess says how a process ended that should not have ended, when its exit code is 0.
+var errSuccess = errors.New("exit status 0")
 
 // grace is how long a process has between SIGTERM and SIGKILL.
 const grace = 5 * time.Second
@@ -147,7 +151,7 @@ func (p *Process) Start() error {
 	}
 	defer log.Close() // the child has its own descriptor
 
-	cmd := exec.Command(p.spec.Path, p.spec.Args...)
+	cmd := exec.Command(p.spec.Path, p.spec.Args...) //nolint:noctx // Stop and the spawner's Close end it, not a context
 	cmd.Env = p.spec.Env
 	cmd.Dir = p.spec.Dir
 	cmd.Stdout, cmd.Stderr = log, log
@@ -284,7 +288,7 @@ func (p *Process) Await(ctx context.Context, ready func(context.Context) error) 
 	go func() {
 		select {
 		case <-r.done:
-			cancel(fmt.Errorf("ended: %v", r.err))
+			cancel(fmt.Errorf("ended: %w", cmp.Or(r.err, errSuccess)))
 		case <-stop:
 		}
 	}()

@@ -200,7 +200,7 @@ func TestChildrenOutliveTheThreadsThatAskedForThem(t *testing.T) {
 }
 
 func TestChildrenDieWithTheirOwner(t *testing.T) {
-	owner := exec.Command(os.Args[0])
+	owner := exec.CommandContext(t.Context(), os.Args[0])
 	dir := t.TempDir()
 	owner.Env = append(os.Environ(), parentEnv+"="+dir)
 	output, err := owner.StdoutPipe()

@@ -20,7 +20,7 @@ const (
 	softMemory = 160 << 20
 	// wornMemory is how much memory the runtime may hold before a successor is wanted: what it holds it keeps, and the next
 	// file would have less room.
-	wornMemory = 96 << 20
+	wornMemory = 48 << 20
 	// maxStack bounds recursion in parsers: overflow ends the process, at a depth that no honest file needs.
 	maxStack = 64 << 20
 )

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// maxPDF is the largest PDF that is read, in bytes: pdfcpu needs all of it in memory.
-	maxPDF = 64 << 20
+	// maxPDF is the largest PDF that is read, in bytes. pdfcpu needs it in memory twice, of which the sandbox leaves 175 MB.
+	maxPDF = 48 << 20
 	// tail is where the end-of-file marker is looked for (ISO 32000-2 annex I: within the last 1,024 bytes).
 	tail = 1024
 )

@@ -1,3 +1,7 @@
+//go:build !race
+
+// The race detector needs more memory, and more system calls, than the sandbox leaves.
+
 package sandbox_test
 
 import (

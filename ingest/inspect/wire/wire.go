@@ -104,7 +104,7 @@ func readFrame(r io.Reader, limit int) (Type, []byte, error) {
 		return 0, nil, err
 	}
 	n := binary.BigEndian.Uint32(head[1:])
-	if uint64(n) > uint64(limit) {
+	if int64(n) > int64(limit) {
 		return 0, nil, fmt.Errorf("%w: a frame of %d bytes", ErrProtocol, n)
 	}
 	body := make([]byte, n)

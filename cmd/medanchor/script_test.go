@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/medanchor/medanchor/appliance"
+	"github.com/medanchor/medanchor/appliance/control"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"medanchor": func() {
+			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+			defer stop()
+			if code := execute(ctx, os.Args[1:], os.Stdout, os.Stderr); code != exitOK {
+				os.Exit(code) //nolint:gocritic // stop has nothing left to do
+			}
+		},
+	})
+}
+
+// TestScripts runs the command lines in testdata/script. They need no ledger: theirs is always away.
+func TestScripts(t *testing.T) {
+	inspector := buildInspector(t)
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("INSPECTOR", inspector)
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"hospital":   hospital,
+			"exits":      exits,
+			"snapshot":   snapshot,
+			"unchanged":  unchanged,
+			"wait-ready": waitReady,
+			"wait-file":  waitFile,
+		},
+		RequireExplicitExec: true,
+	})
+}
+
+func buildInspector(t *testing.T) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "medanchor-inspect")
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../medanchor-inspect").CombinedOutput() //nolint:gosec // our own program
+	if err != nil {
+		t.Fatalf("build medanchor-inspect: %v\n%s", err, out)
+	}
+	return program
+}
+
+// hospital writes medanchor.yaml, a recovery recipient and an identity that is valid, or expired. Nothing is made by
+// init yet. The peer does not answer.
+func hospital(ts *testscript.TestScript, _ bool, args []string) {
+	expires := time.Now().Add(24 * time.Hour)
+	if len(args) > 0 && args[0] == "expired" {
+		expires = time.Now().Add(-time.Hour)
+	}
+	ts.Check(os.MkdirAll(ts.MkAbs("drop"), 0o700))
+	ts.Check(os.MkdirAll(ts.MkAbs("keys"), 0o700))
+	ts.Check(writeIdentity(ts.MkAbs("keys"), expires))
+	recipient, err := appliance.NewRecoveryKey(ts.MkAbs("recovery.key"))
+	ts.Check(err)
+	config := fmt.Sprintf(`data: %[1]s/data
+vault:
+  key_file: %[1]s/keys/vault.key
+  recovery_recipient: %[2]s
+ipfs:
+  listen: /ip4/127.0.0.1/tcp/0
+  swarm_key_file: %[1]s/keys/swarm.key
+ledger:
+  peer: 127.0.0.1:1
+  tls_ca_file: %[1]s/keys/cert.pem
+  msp_id: TestMSP
+  certificate_file: %[1]s/keys/cert.pem
+  key_file: %[1]s/keys/key.pem
+patients:
+  issuer: test
+folders:
+  - name: drop
+    path: %[1]s/drop
+    quiet: 50ms
+    kind: letter
+    patient:
+      issuer: nhs
+      pattern: '^(?P<id>[^/]+)/'
+inspect:
+  program: %[3]s
+listen: 127.0.0.1:0
+`, ts.MkAbs("."), recipient, ts.Getenv("INSPECTOR"))
+	ts.Check(os.WriteFile(ts.MkAbs("medanchor.yaml"), []byte(config), 0o600))
+}
+
+func writeIdentity(dir string, expires time.Time) error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"},
+		NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: expires,
+		IsCA: true, BasicConstraintsValid: true,
+	}
+	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return err
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return err
+	}
+	for name, block := range map[string]*pem.Block{
+		"cert.pem": {Type: "CERTIFICATE", Bytes: certificate},
+		"key.pem":  {Type: "PRIVATE KEY", Bytes: secret},
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// exits runs a command and checks its exit code: exits CODE COMMAND ARG...
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	err := ts.Exec(args[1], args[2:]...)
+	code := 0
+	if err != nil {
+		// testscript keeps the exit code in the text alone: "[exit status 3]" of the error.
+		if _, scanErr := fmt.Sscanf(err.Error(), "exit status %d", &code); scanErr != nil {
+			ts.Fatalf("%s: %v", strings.Join(args[1:], " "), err)
+		}
+	}
+	if fmt.Sprint(code) != args[0] {
+		ts.Fatalf("%s: exit code %d, want %s", strings.Join(args[1:], " "), code, args[0])
+	}
+}
+
+// tree lists what is below dir, with sizes and modification times. The socket is left out: it says nothing.
+func tree(ts *testscript.TestScript, dir string) string {
+	var list strings.Builder
+	ts.Check(filepath.Walk(ts.MkAbs(dir), func(path string, info os.FileInfo, err error) error {
+		if err == nil && info.Mode().IsRegular() {
+			fmt.Fprintln(&list, path, info.Size(), info.ModTime().UnixNano(), info.Mode())
+		}
+		return err
+	}))
+	return list.String()
+}
+
+// snapshot remembers what is below a folder; unchanged says whether it still is.
+func snapshot(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Setenv("SNAPSHOT", tree(ts, args[0]))
+}
+
+func unchanged(ts *testscript.TestScript, _ bool, args []string) {
+	if before, after := ts.Getenv("SNAPSHOT"), tree(ts, args[0]); before != after {
+		ts.Fatalf("%s changed:\n%s\nbecame\n%s", args[0], before, after)
+	}
+}
+
+// waitReady waits until the appliance on ./data answers, and has received as many files as its argument says.
+func waitReady(ts *testscript.TestScript, _ bool, args []string) {
+	eventually(ts, func(ctx context.Context) bool {
+		status, err := control.NewClient(ts.MkAbs("data")).Status(ctx)
+		return err == nil && fmt.Sprint(status.Items.Received) == args[0]
+	})
+}
+
+// waitFile waits until a file is there.
+func waitFile(ts *testscript.TestScript, _ bool, args []string) {
+	eventually(ts, func(context.Context) bool {
+		_, err := os.Stat(ts.MkAbs(args[0]))
+		return err == nil
+	})
+}
+
+func eventually(ts *testscript.TestScript, condition func(context.Context) bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second) //nolint:usetesting // a script has no test
+	defer cancel()
+	poll := time.NewTicker(20 * time.Millisecond)
+	defer poll.Stop()
+	for !condition(ctx) {
+		select {
+		case <-ctx.Done():
+			ts.Fatalf("not in time")
+		case <-poll.C:
+		}
+	}
+}

@@ -1,0 +1,332 @@
+package folder_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/medanchor/medanchor/dicomwatch/folder"
+	"github.com/medanchor/medanchor/document"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// intake collects what a folder offers.
+type intake chan document.Delivery
+
+func (i intake) Submit(ctx context.Context, d document.Delivery) error {
+	select {
+	case i <- d:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// next waits for a delivery.
+func (i intake) next(t *testing.T) document.Delivery {
+	t.Helper()
+	select {
+	case d := <-i:
+		return d
+	case <-time.After(10 * time.Second):
+		t.Fatal("nothing was offered")
+		return document.Delivery{}
+	}
+}
+
+// quiet says that nothing is offered for a while.
+func (i intake) quiet(t *testing.T) {
+	t.Helper()
+	select {
+	case d := <-i:
+		t.Fatalf("%s was offered", d.Claim.Path)
+	case <-time.After(300 * time.Millisecond):
+	}
+}
+
+func options(t *testing.T) folder.Options {
+	t.Helper()
+	return folder.Options{
+		Name: "door", Path: t.TempDir(), Disposal: folder.Done, Quiet: 20 * time.Millisecond, Rescan: 100 * time.Millisecond,
+		Log: slog.New(slog.DiscardHandler),
+	}
+}
+
+// start runs a folder until the test ends.
+func start(t *testing.T, o folder.Options) intake {
+	t.Helper()
+	in := make(intake)
+	f, err := folder.New(o, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- f.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := errors.Join(<-done, f.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	return in
+}
+
+func write(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func read(t *testing.T, d document.Delivery) string {
+	t.Helper()
+	f, err := d.Door.Open(d.Claim)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	content, err := io.ReadAll(io.NewSectionReader(f, 0, d.Claim.Size))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Unchanged(); err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+func acknowledge(t *testing.T, d document.Delivery) []document.Claim {
+	t.Helper()
+	gone, err := d.Door.Acknowledge(t.Context(), []document.Claim{d.Claim})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return gone
+}
+
+func exists(t *testing.T, path string) bool {
+	t.Helper()
+	_, err := os.Lstat(path)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return err == nil
+}
+
+func TestADroppedFileIsOfferedAndMovedToDone(t *testing.T) {
+	o := options(t)
+	in := start(t, o)
+	write(t, filepath.Join(o.Path, "sub", "a.dcm"), "bytes")
+	d := in.next(t)
+	if got := read(t, d); got != "bytes" {
+		t.Fatalf("read %q", got)
+	}
+	if gone := acknowledge(t, d); len(gone) != 1 || gone[0] != d.Claim {
+		t.Fatalf("gone: %v", gone)
+	}
+	if exists(t, filepath.Join(o.Path, "sub", "a.dcm")) || !exists(t, filepath.Join(o.Path, "done", "sub", "a.dcm")) {
+		t.Fatal("not moved to done/")
+	}
+	in.quiet(t)
+}
+
+func TestDoneKeepsEarlierFilesOfTheSameName(t *testing.T) {
+	o := options(t)
+	in := start(t, o)
+	for _, content := range []string{"first", "second", "third"} {
+		write(t, filepath.Join(o.Path, "a.dcm"), content)
+		acknowledge(t, in.next(t))
+	}
+	for name, want := range map[string]string{"a.dcm": "first", "a.dcm.~2~": "second", "a.dcm.~3~": "third"} {
+		got, err := os.ReadFile(filepath.Join(o.Path, "done", name))
+		if err != nil || string(got) != want {
+			t.Errorf("done/%s is %q, %v", name, got, err)
+		}
+	}
+}
+
+func TestDelete(t *testing.T) {
+	o := options(t)
+	o.Disposal = folder.Delete
+	in := start(t, o)
+	write(t, filepath.Join(o.Path, "a.dcm"), "bytes")
+	if gone := acknowledge(t, in.next(t)); len(gone) != 1 || exists(t, filepath.Join(o.Path, "a.dcm")) {
+		t.Fatal("not deleted")
+	}
+}
+
+func TestAKeptFileIsOfferedOnceUntilItChanges(t *testing.T) {
+	o := options(t)
+	o.Disposal = folder.Keep
+	in := start(t, o)
+	path := filepath.Join(o.Path, "a.dcm")
+	write(t, path, "bytes")
+	if gone := acknowledge(t, in.next(t)); len(gone) != 0 {
+		t.Fatal("the claim of a kept file must stay")
+	}
+	in.quiet(t)
+	write(t, path, "other bytes")
+	if got := read(t, in.next(t)); got != "other bytes" {
+		t.Fatalf("read %q", got)
+	}
+}
+
+func TestAFileIsOfferedOnlyOnceItIsQuiet(t *testing.T) {
+	o := options(t)
+	o.Quiet = 400 * time.Millisecond
+	in := start(t, o)
+	path := filepath.Join(o.Path, "slow.dcm")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	pause := time.NewTicker(100 * time.Millisecond)
+	defer pause.Stop()
+	for range 10 { // a second in all, more than twice the quiet period
+		select {
+		case <-pause.C:
+		case d := <-in:
+			t.Fatalf("offered at %d bytes while it is written", d.Claim.Size)
+		}
+		if _, err := f.WriteString("0123456789"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if d := in.next(t); d.Claim.Size != 100 {
+		t.Fatalf("offered at %d bytes", d.Claim.Size)
+	}
+}
+
+func TestOnlyRegularWholeFilesInsideAreOffered(t *testing.T) {
+	o := options(t)
+	outside := filepath.Join(t.TempDir(), "secret")
+	write(t, outside, "secret")
+	for _, name := range []string{".hidden", "copy.part", "copy.TMP", "copy.filepart", "backup~", ".dir/x", "done/old.dcm"} {
+		write(t, filepath.Join(o.Path, name), "x")
+	}
+	if err := os.Symlink(outside, filepath.Join(o.Path, "link.dcm")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Dir(outside), filepath.Join(o.Path, "linked")); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(filepath.Join(o.Path, "fifo.dcm"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	start(t, o).quiet(t)
+}
+
+func TestAFileReplacedByALinkIsNotOpened(t *testing.T) {
+	o := options(t)
+	in := start(t, o)
+	path, outside := filepath.Join(o.Path, "a.dcm"), filepath.Join(t.TempDir(), "secret")
+	write(t, outside, "bytes")
+	write(t, path, "bytes")
+	d := in.next(t)
+	if err := errors.Join(os.Remove(path), os.Symlink(outside, path)); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := d.Door.Open(d.Claim); err == nil {
+		f.Close()
+		t.Fatal("a link to the outside was opened")
+	}
+}
+
+func TestAFileThatChangedSinceIsNeitherOpenedNorMoved(t *testing.T) {
+	o := options(t)
+	in := start(t, o)
+	path := filepath.Join(o.Path, "a.dcm")
+	write(t, path, "bytes")
+	d := in.next(t)
+	write(t, path, "other bytes")
+	if _, err := d.Door.Open(d.Claim); !errors.Is(err, document.ErrChanged) {
+		t.Fatalf("Open: %v", err)
+	}
+	acknowledge(t, d)
+	if !exists(t, path) {
+		t.Fatal("a file that was never read is gone")
+	}
+	if got := read(t, in.next(t)); got != "other bytes" {
+		t.Fatalf("read %q", got)
+	}
+}
+
+func TestAReleasedFileIsOfferedAgainAndShownMeanwhile(t *testing.T) {
+	o := options(t)
+	in := make(intake)
+	f, err := folder.New(o, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- f.Run(ctx) }()
+	defer func() {
+		cancel()
+		<-done
+	}()
+	write(t, filepath.Join(o.Path, "a.dcm"), "bytes")
+	d := in.next(t)
+	d.Door.Release(d.Claim, errors.New("not now"))
+	if held := f.Held(); held["a.dcm"] != "not now" {
+		t.Fatalf("held: %v", held)
+	}
+	acknowledge(t, in.next(t))
+	if held := f.Held(); len(held) != 0 {
+		t.Fatalf("held after it was taken: %v", held)
+	}
+}
+
+func TestWhatWasThereBeforeTheStartIsOffered(t *testing.T) {
+	o := options(t)
+	for _, name := range []string{"a", "b", "c/d"} {
+		write(t, filepath.Join(o.Path, name), name)
+	}
+	in := start(t, o)
+	for range 3 {
+		acknowledge(t, in.next(t))
+	}
+	in.quiet(t)
+}
+
+func TestThePathTellsThePatient(t *testing.T) {
+	o := options(t)
+	o.Patient, o.Issuer = regexp.MustCompile(`^(?P<id>[^/]+)/`), "nhs"
+	in := start(t, o)
+	write(t, filepath.Join(o.Path, "9990000018", "letter.pdf"), "x")
+	if d := in.next(t); d.Patient != (document.PatientID{Issuer: "nhs", Identifier: "9990000018"}) {
+		t.Fatalf("patient %+v", d.Patient)
+	}
+	write(t, filepath.Join(o.Path, "nobody.pdf"), "x")
+	if d := in.next(t); d.Patient != (document.PatientID{}) {
+		t.Fatalf("patient %+v", d.Patient)
+	}
+}
+
+func TestNewSaysWhatToDo(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	write(t, file, "x")
+	for name, path := range map[string]string{"missing": filepath.Join(t.TempDir(), "none"), "a file": file} {
+		o := options(t)
+		o.Path = path
+		if _, err := folder.New(o, nil); err == nil {
+			t.Errorf("%s is accepted", name)
+		}
+	}
+}
