@@ -69,7 +69,7 @@ func (a *App) localHandler() http.Handler {
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		// Ready is whether files are taken in. A ledger that is away is degraded, and shown, but not a failure.
 		w.Header().Set("Content-Type", "application/json")
-		away, since := a.anchorer.Away()
+		since, away := a.anchorer.Away()
 		ready := readiness{Intake: true, Ledger: away == nil}
 		if away != nil {
 			ready.LedgerAway, ready.Since = away.Error(), &since
@@ -136,7 +136,7 @@ func (a *App) ledgerStatus(ctx context.Context) (l control.Ledger, err error) {
 		return l, nil
 	}
 	l.Reachable = true
-	if away, _ := a.anchorer.Away(); away != nil {
+	if _, away := a.anchorer.Away(); away != nil {
 		l.Away = away.Error()
 	}
 	return l, nil
@@ -148,5 +148,5 @@ func freeBytes(dir string) (uint64, error) {
 	if err := unix.Statfs(dir, &fs); err != nil {
 		return 0, fmt.Errorf("read free space: %w", err)
 	}
-	return fs.Bavail * uint64(fs.Bsize), nil
+	return fs.Bavail * uint64(fs.Bsize), nil //nolint:gosec // a block size is not negative
 }

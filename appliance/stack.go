@@ -3,6 +3,7 @@ package appliance
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // stack is what was opened, to be closed in the opposite order.
@@ -13,14 +14,14 @@ type closer struct {
 	close func() error
 }
 
-func (s *stack) push(name string, close func() error) { *s = append(*s, closer{name, close}) }
+func (s *stack) push(name string, stop func() error) { *s = append(*s, closer{name, stop}) }
 
 // close closes everything once, whatever fails.
 func (s *stack) close() error {
 	var errs []error
-	for i := len(*s) - 1; i >= 0; i-- {
-		if err := (*s)[i].close(); err != nil {
-			errs = append(errs, fmt.Errorf("close %s: %w", (*s)[i].name, err))
+	for _, c := range slices.Backward(*s) {
+		if err := c.close(); err != nil {
+			errs = append(errs, fmt.Errorf("close %s: %w", c.name, err))
 		}
 	}
 	*s = nil

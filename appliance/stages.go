@@ -2,6 +2,7 @@ package appliance
 
 import (
 	"context"
+	"fmt"
 	"io"
 
 	"github.com/medanchor/medanchor/chaincode/record"
@@ -26,7 +27,11 @@ func (b blocks) Import(ctx context.Context, payload io.Reader) (ingest.Payload, 
 func (b blocks) Store(ctx context.Context, payloads []ingest.Payload) (record.CID, error) {
 	own := make([]*ipfs.Payload, len(payloads))
 	for i, p := range payloads {
-		own[i] = p.(chunked).Payload //nolint:forcetypeassert // Import made it
+		c, ok := p.(chunked)
+		if !ok {
+			return record.CID{}, fmt.Errorf("store a payload that Import did not make: %T", p)
+		}
+		own[i] = c.Payload
 	}
 	return b.Node.Store(ctx, own)
 }

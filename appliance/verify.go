@@ -34,8 +34,8 @@ func Examine(ctx context.Context, c Config, path string) (content control.Conten
 	if err != nil {
 		return content, err
 	}
-	defer pool.Close()
-	if content.Metadata, err = pool.Inspect(ctx, f, info.Size()); err != nil {
+	content.Metadata, err = pool.Inspect(ctx, f, info.Size())
+	if err := errors.Join(err, pool.Close()); err != nil {
 		return content, err
 	}
 	content.Digest, err = digest(f, content.Metadata.DatasetOffset)

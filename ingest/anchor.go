@@ -94,10 +94,10 @@ func (a *Anchorer) Kick() {
 }
 
 // Away returns why the ledger does not take batches, and since when; nil while it does.
-func (a *Anchorer) Away() (reason error, since time.Time) {
+func (a *Anchorer) Away() (since time.Time, reason error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.away, a.since
+	return a.since, a.away
 }
 
 // Run empties the outbox, in order, until ctx ends. What concerns the ledger is retried for ever; an error of the
@@ -109,8 +109,7 @@ func (a *Anchorer) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		var fatal *outboxError
-		if errors.As(err, &fatal) {
+		if _, fatal := errors.AsType[*outboxError](err); fatal {
 			return err
 		}
 		a.setAway(err)
@@ -218,8 +217,8 @@ func (a *Anchorer) submit(ctx context.Context, endorsed Endorsed, p packed) (Pos
 
 // conflict returns which version of the batch does not have the next number of its record.
 func conflict(err error, b record.Batch) (index int, ok bool) {
-	var refused *record.Error
-	if !errors.As(err, &refused) || refused.Code != record.VersionConflict {
+	refused, ok := errors.AsType[*record.Error](err)
+	if !ok || refused.Code != record.VersionConflict {
 		return 0, false
 	}
 	return refused.Index, refused.Index >= 0 && refused.Index < len(b.Versions)

@@ -147,7 +147,7 @@ func TestALedgerThatIsAwayIsWaitedFor(t *testing.T) {
 	if n := len(w.inState(document.Anchored)); n != 3 {
 		t.Fatalf("%d anchored", n)
 	}
-	if away, _ := a.Away(); away != nil {
+	if _, away := a.Away(); away != nil {
 		t.Fatalf("still away: %v", away)
 	}
 }

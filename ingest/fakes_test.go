@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -302,9 +303,7 @@ func (w *world) Settle(receipts []document.Receipt, versions map[record.Tag]uint
 			}
 		}
 	}
-	for tag, n := range versions {
-		w.versions[tag] = n
-	}
+	maps.Copy(w.versions, versions)
 	for range receipts {
 		w.settled <- struct{}{}
 	}

@@ -80,8 +80,7 @@ func (p *Pipeline) resolve(ctx context.Context, b *batch) error {
 	kept := b.items[:0]
 	for _, it := range b.items {
 		err := p.resolveItem(ctx, it)
-		var held *heldError
-		if errors.As(err, &held) {
+		if held, ok := errors.AsType[*heldError](err); ok {
 			it.delivery.Door.Release(it.delivery.Claim, held.reason)
 			continue
 		}

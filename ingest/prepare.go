@@ -147,7 +147,7 @@ type digester struct {
 	hash hash.Hash
 	skip int64
 	read int64
-	ctx  context.Context //nolint:containedctx // an io.Reader has no other way to hear of it
+	ctx  context.Context
 	err  error
 }
 

@@ -161,7 +161,9 @@ func Listen(ctx context.Context, data string) (net.Listener, error) {
 		return nil, fmt.Errorf("listen for commands: %w", err)
 	}
 	// The listener would remove its path by the descriptor's name, which is gone by then.
-	listener.(*net.UnixListener).SetUnlinkOnClose(false) //nolint:forcetypeassert // of network "unix"
+	if socket, ok := listener.(*net.UnixListener); ok {
+		socket.SetUnlinkOnClose(false)
+	}
 	if err := os.Chmod(filepath.Join(data, socketName), 0o600); err != nil {
 		return nil, errors.Join(fmt.Errorf("listen for commands: %w", err), listener.Close())
 	}

@@ -57,6 +57,7 @@ func execute(ctx context.Context, args []string, out, errOut io.Writer) int {
 	root.PersistentFlags().StringVar(&c.configPath, "config", "/etc/medanchor/medanchor.yaml", "configuration file")
 	root.PersistentFlags().BoolVar(&c.json, "json", false, "print JSON")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	//nolint:contextcheck // cobra hands the context to each command as it runs
 	root.AddCommand(c.initCommand(), c.runCommand(), c.configCommand(), c.statusCommand(), c.verifyCommand(),
 		c.getCommand(), c.recordsCommand(), c.recoveryKeyCommand(), c.versionCommand())
 	root.SetArgs(args)
@@ -71,8 +72,7 @@ func execute(ctx context.Context, args []string, out, errOut io.Writer) int {
 
 // message is err without the marks that decide the exit code.
 func message(err error) string {
-	var usage *usageError
-	if errors.As(err, &usage) {
+	if usage, ok := errors.AsType[*usageError](err); ok {
 		return usage.err.Error()
 	}
 	return err.Error()

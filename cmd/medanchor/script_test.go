@@ -60,7 +60,7 @@ func TestScripts(t *testing.T) {
 func buildInspector(t *testing.T) string {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "medanchor-inspect")
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../medanchor-inspect").CombinedOutput() //nolint:gosec // our own program
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../medanchor-inspect").CombinedOutput()
 	if err != nil {
 		t.Fatalf("build medanchor-inspect: %v\n%s", err, out)
 	}
@@ -193,7 +193,7 @@ func waitFile(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func eventually(ts *testscript.TestScript, condition func(context.Context) bool) {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second) //nolint:usetesting // a script has no test
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	poll := time.NewTicker(20 * time.Millisecond)
 	defer poll.Stop()

@@ -95,7 +95,7 @@ func anchoredBy(ctx context.Context, network *devnet.Network, asker *site, mspID
 	if err != nil {
 		return 0, 0, err
 	}
-	defer client.Close()
+	defer func() { err = errors.Join(err, client.Close()) }()
 	if height, err = client.Height(ctx); err != nil {
 		return 0, 0, err
 	}
@@ -122,11 +122,10 @@ func anchoredBy(ctx context.Context, network *devnet.Network, asker *site, mspID
 // medanchor runs one command and shows what it prints. err is set only where it could not be run.
 func (d *demo) medanchor(ctx context.Context, args ...string) (code int, err error) {
 	fmt.Println("$ medanchor", args[0], args[1])
-	cmd := exec.CommandContext(ctx, filepath.Join(d.bin, "medanchor"), args...) //nolint:gosec // our own program
+	cmd := exec.CommandContext(ctx, filepath.Join(d.bin, "medanchor"), args...)
 	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = os.Stdout, os.Stderr, time.Second
 	err = cmd.Run()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		return exit.ExitCode(), nil
 	}
 	return 0, err

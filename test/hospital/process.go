@@ -38,7 +38,7 @@ func (h *Hospital) Start(program string, args, env []string) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Process{cmd: exec.Command(program, args...), log: h.Log(), exited: make(chan struct{})} //nolint:gosec,noctx // ends by Stop, Kill or Pdeathsig
+	p := &Process{cmd: exec.Command(program, args...), log: h.Log(), exited: make(chan struct{})} //nolint:noctx // ends by Stop, Kill or Pdeathsig
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}

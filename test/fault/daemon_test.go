@@ -1,0 +1,106 @@
+package fault
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/medanchor/medanchor/appliance"
+	"github.com/medanchor/medanchor/devnet/devnettest"
+	"github.com/medanchor/medanchor/document"
+)
+
+// daemonEnv holds, as JSON, the order that makes this program a daemon.
+const daemonEnv = "MEDANCHOR_FAULT_DAEMON"
+
+// killedLine is what the daemon says before it kills itself, so that no other death is taken for that one.
+const killedLine = "killed by its own hook"
+
+// order is what a daemon does.
+type order struct {
+	Config string `json:"config"` // the configuration file
+	Kill   kill   `json:"kill"`
+}
+
+// kill says when a daemon dies: at the Nth time that an item takes the step, or After that. The zero State is for a kill
+// from outside, After the start.
+type kill struct {
+	State document.State `json:"state,omitempty"`
+	Nth   int32          `json:"nth,omitempty"`
+	After time.Duration  `json:"after,omitempty"`
+}
+
+func (k kill) String() string {
+	if k.State == "" {
+		return fmt.Sprintf("%s after the start", k.After)
+	}
+	s := fmt.Sprintf("%s, number %d", k.State, k.Nth)
+	if k.After > 0 {
+		s += fmt.Sprintf(", %s later", k.After)
+	}
+	return s
+}
+
+func TestMain(m *testing.M) {
+	if text := os.Getenv(daemonEnv); text != "" {
+		if err := daemon(text); err != nil {
+			fmt.Fprintln(os.Stderr, "daemon:", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(devnettest.Main(m))
+}
+
+// daemon is medanchor run, with the hook.
+func daemon(text string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	var o order
+	if err := json.Unmarshal([]byte(text), &o); err != nil {
+		return err
+	}
+	config, err := appliance.LoadConfig(o.Config)
+	if err != nil {
+		return err
+	}
+	app, err := appliance.New(ctx, appliance.Options{
+		Config: config, Log: slog.New(slog.NewJSONHandler(os.Stdout, nil)), Version: "fault", Trace: o.Kill.hook(),
+	})
+	if err != nil {
+		return err
+	}
+	return app.Run(ctx)
+}
+
+// hook counts the steps, and kills at the one.
+func (k kill) hook() func(document.State) {
+	var count atomic.Int32
+	return func(s document.State) {
+		if s != k.State || count.Add(1) != k.Nth {
+			return
+		}
+		if k.After > 0 {
+			time.AfterFunc(k.After, killGroup)
+			return
+		}
+		killGroup()
+	}
+}
+
+// killGroup does not return.
+func killGroup() {
+	fmt.Println(killedLine)
+	if err := syscall.Kill(-syscall.Getpgrp(), syscall.SIGKILL); err != nil {
+		panic(errors.Join(errors.New("kill own process group"), err))
+	}
+	select {}
+}

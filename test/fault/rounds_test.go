@@ -1,0 +1,278 @@
+package fault
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/medanchor/medanchor/document"
+	"github.com/medanchor/medanchor/test/hospital"
+	"github.com/medanchor/medanchor/test/synth"
+)
+
+// The bounds of a round.
+const (
+	hookTimeout     = 30 * time.Second // for the step to come
+	survivorTimeout = 5 * time.Second  // for the group to be gone
+	settleTimeout   = 2 * time.Minute  // for everything to be accounted for
+)
+
+// states are the steps at which daemons are killed.
+func states() []document.State {
+	return []document.State{
+		document.Received, document.Inspected, document.Sealed, document.Stored, document.Queued,
+		document.Submitted, document.Anchored, document.Duplicate, document.Quarantined,
+	}
+}
+
+// plan gives n kills in a random order: of each ten one for each state, the rest from outside. A third of those at a
+// state fall some time after it, so that they hit what lies between the steps: a transaction that is committed, but not
+// settled; a source that is moved, but whose claim is there.
+func plan(random *rand.Rand, n int) []kill {
+	kills := make([]kill, n)
+	for i := range kills {
+		k := &kills[i]
+		if i%10 == len(states()) {
+			k.After = time.Duration(random.Int64N(int64(2 * time.Second)))
+			continue
+		}
+		*k = kill{State: states()[i%10], Nth: 1}
+		if k.State != document.Duplicate && k.State != document.Quarantined {
+			k.Nth += random.Int32N(3)
+		}
+		if i/10%3 == 2 {
+			k.After = time.Duration(random.Int64N(int64(400 * time.Millisecond)))
+		}
+	}
+	random.Shuffle(n, func(i, j int) { kills[i], kills[j] = kills[j], kills[i] })
+	return kills
+}
+
+// campaign is a hospital, what was dropped in it, and what was seen of its daemons.
+type campaign struct {
+	*hospital.Hospital
+	supply  *supply
+	seed    uint64
+	kills   map[document.State]int // at the step itself
+	later   map[document.State]int // some time after it
+	outside int
+	// seen proves that the kills hit what the design protects.
+	seen struct {
+		unacknowledged int // files that were durable and still at their door when their daemon died
+		swept          int // blocks without an owner, removed after a kill
+		resubmitted    int // items that stood in a journalled transaction when their daemon died
+	}
+}
+
+// round drops files, starts a daemon, and has it killed.
+func (c *campaign) round(t *testing.T, k kill) {
+	t.Helper()
+	c.feed(t, k)
+	size := c.logSize(t)
+	p := c.start(t, k)
+	timeout := k.After
+	if k.State != "" {
+		timeout += hookTimeout
+	}
+	select {
+	case <-p.Exited():
+	case <-time.After(timeout):
+		if err := p.Kill(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.diedByKill(t, p)
+	log := c.logFrom(t, size)
+	c.seen.swept += swept(t, log)
+	switch hooked := bytes.Contains(log, []byte(killedLine)); {
+	case k.State == "":
+		c.outside++
+	case !hooked:
+		t.Fatalf("no item took the step in %s", timeout)
+	case k.After > 0:
+		c.later[k.State]++
+	default:
+		c.kills[k.State]++
+	}
+	c.inspectCorpse(t)
+}
+
+// feed drops what lets the kill come: at least Nth new documents, and one of the kind that the step is for.
+func (c *campaign) feed(t *testing.T, k kill) {
+	t.Helper()
+	switch k.State {
+	case document.Duplicate:
+		c.supply.dropSome(t, synth.Duplicate, 1)
+	case document.Quarantined:
+		c.supply.dropSome(t, synth.Quarantined, 1)
+	default:
+		c.supply.dropSome(t, synth.Anchored, int(max(k.Nth, 1)))
+	}
+}
+
+func (c *campaign) start(t *testing.T, k kill) *hospital.Process {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(order{Config: c.ConfigPath, Kill: k})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := c.Start(self, nil, []string{daemonEnv + "=" + string(text)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Kill() }) // has ended, unless the test failed
+	return p
+}
+
+// diedByKill fails if the daemon ended by itself, or if a process of its group outlives it.
+func (c *campaign) diedByKill(t *testing.T, p *hospital.Process) {
+	t.Helper()
+	exit, ok := errors.AsType[*exec.ExitError](p.Err())
+	if !ok || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+		t.Fatalf("the daemon ended by itself: %v", p.Err())
+	}
+	poll(t, survivorTimeout, "end of the daemon's process group", func() bool {
+		return errors.Is(syscall.Kill(-p.PID(), 0), syscall.ESRCH)
+	})
+}
+
+// settle lets a daemon run until everything that was dropped is accounted for, and calls f before it stops it in order.
+func (c *campaign) settle(t *testing.T, f func()) {
+	t.Helper()
+	size := c.logSize(t)
+	p := c.start(t, kill{})
+	if err := c.WaitReady(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	poll(t, settleTimeout, "everything to be accounted for", func() bool {
+		status, err := c.Client().Status(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return status.Items.Waiting == 0 && status.Ledger.Away == "" && c.atDoor(t) == 0 &&
+			bytes.Contains(c.logFrom(t, size), []byte(sweptMessage))
+	})
+	f()
+	if err := p.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	c.seen.swept += swept(t, c.logFrom(t, size))
+}
+
+// atDoor counts the files that are in the drop folders.
+func (c *campaign) atDoor(t *testing.T) (n int) {
+	t.Helper()
+	for _, f := range c.supply.dropped {
+		if exists(t, f.target()) {
+			n++
+		}
+	}
+	return n
+}
+
+func (c *campaign) logSize(t *testing.T) int64 {
+	t.Helper()
+	info, err := os.Stat(c.Log())
+	if errors.Is(err, os.ErrNotExist) {
+		return 0
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Size()
+}
+
+func (c *campaign) logFrom(t *testing.T, offset int64) []byte {
+	t.Helper()
+	log, err := os.ReadFile(c.Log())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return log[offset:]
+}
+
+// sweptMessage is what the appliance logs after a sweep.
+const sweptMessage = "swept after an unclean stop"
+
+// swept gives how many blocks the daemon removed, by its log.
+func swept(t *testing.T, log []byte) (n int) {
+	t.Helper()
+	for line := range bytes.Lines(log) {
+		var entry struct {
+			Message string `json:"msg"`
+			Blocks  int    `json:"orphaned_blocks"`
+		}
+		if !bytes.Contains(line, []byte(sweptMessage)) {
+			continue
+		}
+		if err := json.Unmarshal(line, &entry); err != nil {
+			t.Fatalf("read log: %v", err)
+		}
+		n += entry.Blocks
+	}
+	return n
+}
+
+// poll waits until done, looking often.
+func poll(t *testing.T, limit time.Duration, what string, done func() bool) {
+	t.Helper()
+	deadline := time.After(limit)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-deadline:
+			t.Fatalf("%s did not come in %s", what, limit)
+		case <-tick.C:
+		}
+	}
+}
+
+func exists(t *testing.T, path string) bool {
+	t.Helper()
+	_, err := os.Lstat(path)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return err == nil
+}
+
+// newCampaign sets up a hospital in a folder of its own.
+func newCampaign(t *testing.T, h *hospital.Hospital, seed uint64) *campaign {
+	t.Helper()
+	return &campaign{
+		Hospital: h, seed: seed, kills: map[document.State]int{}, later: map[document.State]int{},
+		supply: &supply{
+			seed: seed, dir: filepath.Join(h.Dir, "supply"), hospital: h,
+			random: rand.New(rand.NewPCG(seed, 1)), isIn: map[*file]bool{},
+		},
+	}
+}
+
+// report is the table of kills.
+func (c *campaign) report() string {
+	var b strings.Builder
+	total := c.outside
+	fmt.Fprintf(&b, "%-12s %7s %7s\n", "kills at", "at once", "later")
+	for _, s := range states() {
+		fmt.Fprintf(&b, "%-12s %7d %7d\n", s, c.kills[s], c.later[s])
+		total += c.kills[s] + c.later[s]
+	}
+	fmt.Fprintf(&b, "%-12s %7d\n%-12s %7d\n", "any time", c.outside, "all", total)
+	fmt.Fprintf(&b, "when they fell: %d files durable and still at their door, %d items in a transaction not settled, "+
+		"%d blocks without an owner\n", c.seen.unacknowledged, c.seen.resubmitted, c.seen.swept)
+	return b.String()
+}
