@@ -16,7 +16,7 @@ func TestTheExampleIsValid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Folders) != 2 || c.Folders[1].Kind != record.KindLetter || c.Folders[1].Patient.Issuer != "nhs" {
+	if len(c.Folders) != 2 || c.Folders[1].Kind != record.KindLetter || c.Folders[1].Patient.Issuer != "NHS" {
 		t.Fatalf("folders: %+v", c.Folders)
 	}
 }

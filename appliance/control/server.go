@@ -46,12 +46,15 @@ func Handler(a Appliance) http.Handler {
 }
 
 func answer(w http.ResponseWriter, value any, err error) {
-	w.Header().Set("Content-Type", "application/json")
-	if err != nil {
-		w.WriteHeader(statusOf(err))
-		value = failure{err.Error()}
+	status := http.StatusOK
+	body, encodeErr := json.Marshal(value)
+	if err := errors.Join(err, encodeErr); err != nil {
+		status = statusOf(err)
+		body, _ = json.Marshal(failure{err.Error()}) // a string always encodes
 	}
-	_ = json.NewEncoder(w).Encode(value) // the client is gone: nothing to tell
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // a client that is gone hears nothing
 }
 
 // failure is the body of an answer that is an error.
