@@ -58,8 +58,9 @@ bench: build ## compare with the alternatives, into .cache/bench/results.json (B
 	go run ./test/bench $(BENCH)
 
 .PHONY: fault
-fault: build ## kill the daemon over and over, and look for what was lost (FAULT=flags)
-	go run ./test/fault $(FAULT)
+fault: ## kill the daemon 200 times while files come in, and look for what was lost (KILLS=n for another number)
+	MEDANCHOR_FAULT_KILLS=$(or $(KILLS),200) go run ./devnet/cmd/devnet exec -- \
+		go test -count=1 -v -timeout 60m ./test/fault
 
 .PHONY: clean
 clean: ## remove all that was built

@@ -89,7 +89,9 @@ func sampleConfig(ctx context.Context, root string) (string, error) {
 func goCommand(ctx context.Context, dir, cgo string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOWORK=off", "CGO_ENABLED="+cgo)
+	// The caller's flags do not count: were they to differ from one caller to the next, each would build all over again.
+	// Nor does the state of the checkout, which would change the chaincode's package ID.
+	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-trimpath -buildvcs=false", "CGO_ENABLED="+cgo)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	output, err := cmd.Output()

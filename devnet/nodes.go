@@ -139,8 +139,10 @@ func peerSpec(programs Programs, m *Member, tls tlsFiles) proc.Spec {
 
 		"CORE_PEER_GOSSIP_BOOTSTRAP":        m.Peer.Address,
 		"CORE_PEER_GOSSIP_EXTERNALENDPOINT": m.Peer.Address, // else other organisations never see this peer
-		// A first handshake that fails, because the other peer is not up yet, is tried again after this, not after 25 s.
+		// When the first handshake fails, because the other peer has not joined the channel yet, the peers meet at the next
+		// attempt, or at the next sign of life that one of them gives: by default after 25 s and 5 s.
 		"CORE_PEER_GOSSIP_RECONNECTINTERVAL": "500ms",
+		"CORE_PEER_GOSSIP_ALIVETIMEINTERVAL": "1s",
 		// Peers tell each other how far they are this often, not every 4 s: until then a majority cannot endorse.
 		"CORE_PEER_GOSSIP_PUBLISHSTATEINFOINTERVAL": "1s",
 		"CORE_PEER_GOSSIP_REQUESTSTATEINFOINTERVAL": "1s",

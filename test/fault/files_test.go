@@ -47,6 +47,13 @@ type supply struct {
 	isIn     map[*file]bool
 }
 
+func newSupply(h *hospital.Hospital, seed uint64) *supply {
+	return &supply{
+		seed: seed, dir: filepath.Join(h.Dir, "supply"), hospital: h,
+		random: rand.New(rand.NewPCG(seed, 0)), isIn: make(map[*file]bool),
+	}
+}
+
 // wave makes 52 files of all kinds. Each third wave has a file of 10 MB, which is spilled in several writes.
 func (s *supply) wave(t *testing.T) {
 	t.Helper()

@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -61,7 +60,6 @@ func plan(random *rand.Rand, n int) []kill {
 type campaign struct {
 	*hospital.Hospital
 	supply  *supply
-	seed    uint64
 	kills   map[document.State]int // at the step itself
 	later   map[document.State]int // some time after it
 	outside int
@@ -149,27 +147,33 @@ func (c *campaign) diedByKill(t *testing.T, p *hospital.Process) {
 	})
 }
 
-// settle lets a daemon run until everything that was dropped is accounted for, and calls f before it stops it in order.
-func (c *campaign) settle(t *testing.T, f func()) {
+// settle lets a daemon run until it has swept and everything that was dropped is accounted for.
+func (c *campaign) settle(t *testing.T) {
 	t.Helper()
 	size := c.logSize(t)
+	c.whileUp(t, func() {
+		poll(t, settleTimeout, "everything to be accounted for", func() bool {
+			status, err := c.Client().Status(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return status.Items.Waiting == 0 && c.atDoor(t) == 0 && bytes.Contains(c.logFrom(t, size), []byte(sweptMessage))
+		})
+	})
+	c.seen.swept += swept(t, c.logFrom(t, size))
+}
+
+// whileUp runs a daemon for as long as f takes, and stops it in order.
+func (c *campaign) whileUp(t *testing.T, f func()) {
+	t.Helper()
 	p := c.start(t, kill{})
 	if err := c.WaitReady(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
-	poll(t, settleTimeout, "everything to be accounted for", func() bool {
-		status, err := c.Client().Status(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		return status.Items.Waiting == 0 && status.Ledger.Away == "" && c.atDoor(t) == 0 &&
-			bytes.Contains(c.logFrom(t, size), []byte(sweptMessage))
-	})
 	f()
 	if err := p.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	c.seen.swept += swept(t, c.logFrom(t, size))
 }
 
 // atDoor counts the files that are in the drop folders.
@@ -248,18 +252,6 @@ func exists(t *testing.T, path string) bool {
 		t.Fatal(err)
 	}
 	return err == nil
-}
-
-// newCampaign sets up a hospital in a folder of its own.
-func newCampaign(t *testing.T, h *hospital.Hospital, seed uint64) *campaign {
-	t.Helper()
-	return &campaign{
-		Hospital: h, seed: seed, kills: map[document.State]int{}, later: map[document.State]int{},
-		supply: &supply{
-			seed: seed, dir: filepath.Join(h.Dir, "supply"), hospital: h,
-			random: rand.New(rand.NewPCG(seed, 1)), isIn: map[*file]bool{},
-		},
-	}
 }
 
 // report is the table of kills.

@@ -50,7 +50,7 @@ func build() (dir string, err error) {
 	if err := syscall.Flock(int(turn.Fd()), syscall.LOCK_EX); err != nil { //nolint:gosec // a descriptor
 		return "", fmt.Errorf("wait for another build: %w", err)
 	}
-	cmd := exec.Command("go", "build", "-trimpath", "-o", dir+"/", "./cmd/medanchor", "./cmd/medanchor-inspect") //nolint:gosec,noctx // ends by itself
+	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", dir+"/", "./cmd/medanchor", "./cmd/medanchor-inspect") //nolint:gosec,noctx // ends by itself
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
 	if out, err := cmd.CombinedOutput(); err != nil {

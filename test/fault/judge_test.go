@@ -1,0 +1,301 @@
+package fault
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+
+	"github.com/medanchor/medanchor/appliance/control"
+	"github.com/medanchor/medanchor/chaincode/record"
+	"github.com/medanchor/medanchor/devnet"
+	"github.com/medanchor/medanchor/document"
+	"github.com/medanchor/medanchor/ledger"
+	"github.com/medanchor/medanchor/state"
+	"github.com/medanchor/medanchor/test/synth"
+)
+
+// verdict is what became of everything, as the daemon's own state.db has it: the subject of the judgement.
+type verdict struct {
+	items    map[string]document.Item // by the path at which the file was dropped
+	carriers map[string]document.Item // by file.document
+}
+
+// judge compares what became of each file with the manifest, the files themselves and the other hospital's ledger.
+func (c *campaign) judge(t *testing.T, items map[string][]document.Item, chain chain) {
+	t.Helper()
+	v := c.judgeItems(t, items)
+	c.judgeDocuments(t, v)
+	c.judgeCounts(t, v)
+	c.judgeLedger(t, v, chain)
+	c.judgeFolders(t)
+	if got, want := c.blocks(t), c.needed(t, items); got != want {
+		t.Errorf("%d blocks in the repository, the documents need %d", got, want)
+	}
+	for _, bucket := range []string{"claims", "outbox"} {
+		if n := c.keys(t, bucket); n != 0 {
+			t.Errorf("%d keys are left in bucket %s", n, bucket)
+		}
+	}
+}
+
+// judgeItems finds exactly one item for each file, and none for anything else.
+func (c *campaign) judgeItems(t *testing.T, items map[string][]document.Item) verdict {
+	t.Helper()
+	v := verdict{items: map[string]document.Item{}, carriers: map[string]document.Item{}}
+	for _, f := range c.supply.dropped {
+		taken := items[f.target()]
+		if len(taken) != 1 {
+			t.Errorf("%s is %d items, want 1", f.rel, len(taken))
+			continue
+		}
+		item := taken[0]
+		if item.Size != f.Size {
+			t.Errorf("%s: %d bytes, want %d", f.rel, item.Size, f.Size)
+		}
+		v.items[f.target()] = item
+		if item.State == document.Duplicate {
+			continue
+		}
+		if other, twice := v.carriers[f.document]; twice {
+			t.Errorf("%s: items %s and %s carry the same document", f.rel, other.ID, item.ID)
+		}
+		v.carriers[f.document] = item
+	}
+	if len(items) != len(c.supply.dropped) {
+		t.Errorf("items for %d paths, %d files were dropped", len(items), len(c.supply.dropped))
+	}
+	return v
+}
+
+// judgeDocuments compares each file's end with the manifest. Of the files of one document any may be the one that
+// carries it, and of two variants either may be the first.
+func (c *campaign) judgeDocuments(t *testing.T, v verdict) {
+	t.Helper()
+	for _, f := range c.supply.dropped {
+		item, carrier := v.items[f.target()], v.carriers[f.document]
+		want := document.Anchored
+		if f.Outcome == synth.Quarantined {
+			want = document.Quarantined
+		}
+		if carrier.State != want || carrier.Reason != f.Reason {
+			t.Errorf("%s: its document is %q %s, want %s %s", f.rel, carrier.State, carrier.Reason, want, f.Reason)
+			continue
+		}
+		if item.State == document.Duplicate && item.First != carrier.ID {
+			t.Errorf("%s: a duplicate of item %s, want %s: a false duplicate", f.rel, item.First, carrier.ID)
+		}
+		if want == document.Anchored && (item.Digest != f.digest || carrier.Digest != f.digest) {
+			t.Errorf("%s: another digest than that of its bytes", f.rel)
+		}
+		if f.VariantOf != "" {
+			judgeVariants(t, carrier, v.carriers[f.original.document])
+		}
+	}
+}
+
+func judgeVariants(t *testing.T, a, b document.Item) {
+	t.Helper()
+	if (a.VariantOf == b.Tag && b.VariantOf.IsZero()) || (b.VariantOf == a.Tag && a.VariantOf.IsZero()) {
+		return
+	}
+	t.Errorf("items %s and %s: want one to be a variant of the other, got %s and %s", a.ID, b.ID, a.VariantOf, b.VariantOf)
+}
+
+// judgeCounts compares the appliance's counts with what was dropped.
+func (c *campaign) judgeCounts(t *testing.T, v verdict) {
+	t.Helper()
+	want := state.Counts{Received: int64(len(c.supply.dropped)), Quarantined: map[document.Reason]int64{}}
+	for _, f := range c.supply.dropped {
+		want.Bytes += f.Size
+		switch {
+		case v.carriers[f.document].ID != v.items[f.target()].ID:
+			want.Duplicates++
+		case f.Outcome == synth.Quarantined:
+			want.Quarantined[f.Reason]++
+		default:
+			want.Anchored++
+		}
+		if f.VariantOf != "" {
+			want.Variants++
+		}
+	}
+	db := c.openState(t)
+	defer db.Close()
+	got, err := db.Counts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("counts %+v\nwant   %+v", got, want)
+	}
+}
+
+// judgeLedger finds each document exactly once on the other peer's chain, with its CID, in exactly one version, and
+// nothing else of this member.
+func (c *campaign) judgeLedger(t *testing.T, v verdict, chain chain) {
+	t.Helper()
+	anchored := 0
+	for name, item := range v.carriers {
+		if item.State != document.Anchored {
+			continue
+		}
+		anchored++
+		if cids := chain.documents[item.Tag]; len(cids) != 1 || cids[0] != item.CID {
+			t.Errorf("document %s (%s) is on the ledger as %v, want once, as %s", item.Tag, name, cids, item.CID)
+		}
+		if n := chain.listed[item.Tag]; n != 1 {
+			t.Errorf("document %s (%s) is in %d versions of records, want 1", item.Tag, name, n)
+		}
+	}
+	if len(chain.documents) != anchored {
+		t.Errorf("%d documents on the ledger, want %d", len(chain.documents), anchored)
+	}
+}
+
+// judgeFolders finds each file in done/, whole, and nothing else in the drop folders.
+func (c *campaign) judgeFolders(t *testing.T) {
+	t.Helper()
+	want := make(map[string]string)
+	for _, f := range c.supply.dropped {
+		want[f.done()] = f.SHA256
+	}
+	for _, door := range []string{c.DICOM, c.Documents} {
+		err := filepath.WalkDir(door, func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() {
+				return err
+			}
+			content, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			if hash(content) != want[path] {
+				t.Errorf("%s: its bytes are not those that were dropped there", path)
+			}
+			delete(want, path)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for path := range want {
+		t.Errorf("%s is missing", path)
+	}
+}
+
+func hash(content []byte) string {
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:])
+}
+
+// judgePlaintext reads every document back from the running appliance, and has each anchored one verified. A duplicate
+// gives the document that it repeats: for DICOM that may be a file with another meta group.
+func (c *campaign) judgePlaintext(t *testing.T, items map[string][]document.Item) {
+	t.Helper()
+	for _, f := range c.supply.dropped {
+		for _, item := range items[f.target()] {
+			if item.State == document.Duplicate {
+				continue
+			}
+			content, err := c.get(t, item.ID)
+			if err != nil {
+				t.Errorf("%s: read back: %v", f.rel, err)
+			} else if hash(content) != f.SHA256 {
+				t.Errorf("%s: read back %d bytes that are not those of the file", f.rel, len(content))
+			}
+			c.verify(t, f, item)
+		}
+	}
+}
+
+func (c *campaign) get(t *testing.T, id document.ItemID) ([]byte, error) {
+	t.Helper()
+	content, err := c.Client().Get(t.Context(), id.String())
+	if err != nil {
+		return nil, err
+	}
+	defer content.Close()
+	return io.ReadAll(content)
+}
+
+func (c *campaign) verify(t *testing.T, f *file, item document.Item) {
+	t.Helper()
+	want := control.FindingOK
+	if f.Outcome == synth.Quarantined {
+		want = control.FindingQuarantined
+	}
+	verdicts, err := c.Client().Verify(t.Context(), control.VerifyRequest{ID: item.ID.String()})
+	if err != nil {
+		t.Errorf("%s: verify: %v", f.rel, err)
+		return
+	}
+	if len(verdicts) != 1 || verdicts[0].Finding != want {
+		t.Errorf("%s: verify gives %+v, want %s", f.rel, verdicts, want)
+	}
+}
+
+// chain is what a member wrote, as another's peer has it.
+type chain struct {
+	documents map[record.Tag][]record.CID // every write of a document
+	listed    map[record.Tag]int          // how often a document is named by a version
+}
+
+// readChain reads the blocks from number from on, from the asker's peer, with the identity of the hospital.
+func readChain(t *testing.T, n *devnet.Network, asker *devnet.Member, mspID string, from uint64) chain {
+	t.Helper()
+	client := connect(t, n, asker)
+	height, err := client.Height(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := chain{documents: map[record.Tag][]record.CID{}, listed: map[record.Tag]int{}}
+	if height == from {
+		return c
+	}
+	members := make(map[record.AnchoringID]string)
+	for block, err := range client.Blocks(t.Context(), from) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range block.Anchorings {
+			members[a.ID] = a.MSPID
+		}
+		for _, d := range block.Documents {
+			if members[d.Anchoring] == mspID {
+				c.documents[d.Tag] = append(c.documents[d.Tag], d.CID)
+			}
+		}
+		for _, v := range block.Versions {
+			for _, d := range v.Documents {
+				c.listed[d.Tag]++
+			}
+		}
+		if block.Number+1 >= height {
+			break
+		}
+	}
+	return c
+}
+
+// connect gives a client of the member's peer.
+func connect(t *testing.T, n *devnet.Network, m *devnet.Member) *ledger.Client {
+	t.Helper()
+	id, err := m.Enroll(t.Context(), record.ApplianceRole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := ledger.Connect(t.Context(), ledger.Options{
+		Peer: m.Peer.Address, TLSCAFile: m.RootCert, MSPID: m.MSPID, CertificateFile: id.Cert, KeyFile: id.Key,
+		Channel: n.Channel, Chaincode: n.Chaincode,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
