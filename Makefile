@@ -55,7 +55,7 @@ fmt: $(BIN)/golangci-lint ## format the code, both modules
 
 .PHONY: bench
 bench: build ## compare with the alternatives, into .cache/bench/results.json (BENCH=prefix runs some)
-	go run ./test/bench $(BENCH)
+	go run ./test/bench $(if $(BENCH),-bench $(BENCH))
 
 .PHONY: fault
 fault: ## kill the daemon 200 times while files come in, and look for what was lost (KILLS=n for another number)

@@ -174,7 +174,7 @@ func (a *App) openFolder(c FolderConfig) error {
 // a listener could not be made; what was acknowledged is safe.
 func (a *App) Run(ctx context.Context) error {
 	err := a.run(ctx)
-	if err == nil {
+	if err == nil && (a.clean || a.metrics.swept.Load()) {
 		err = markClosed(a.config.Data)
 	}
 	return errors.Join(err, a.open.close())
@@ -200,8 +200,13 @@ func (a *App) run(ctx context.Context) error {
 	return err
 }
 
-// sweep removes the blocks that a run which did not end in order stored and did not commit.
+// sweep removes what a run that did not end in order left behind: the claims of sources that it disposed of, and the
+// blocks that it stored and did not commit. One that is cut short is done again at the next start.
 func (a *App) sweep(ctx context.Context) error {
+	claims, err := a.state.ForgetClaims(a.disposed)
+	if err != nil {
+		return fmt.Errorf("sweep claims: %w", err)
+	}
 	var unknown error
 	removed, err := a.node.Sweep(ctx, func(root record.CID) bool {
 		found, err := a.state.HasRoot(root)
@@ -216,6 +221,16 @@ func (a *App) sweep(ctx context.Context) error {
 		return fmt.Errorf("sweep orphaned blocks: %w", err)
 	}
 	a.metrics.swept.Store(true)
-	a.log.Info("swept after an unclean stop", "orphaned_blocks", removed)
+	a.log.Info("swept after an unclean stop", "orphaned_blocks", removed, "claims", claims)
 	return nil
+}
+
+// disposed says whether the source of an item is gone from its door.
+func (a *App) disposed(item document.Item) bool {
+	for _, f := range a.folders {
+		if f.Name == item.Door {
+			return f.Disposed(item.Path)
+		}
+	}
+	return false // its door is not configured now
 }

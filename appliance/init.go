@@ -25,6 +25,10 @@ func Init(c Config) error {
 			return fmt.Errorf("make folder: %w", err)
 		}
 	}
+	// The folder may have been there, made by mkdir or by mounting a disk: nobody else is to look into it.
+	if err := os.Chmod(c.Data, 0o700); err != nil { //nolint:gosec // a folder
+		return fmt.Errorf("make data folder: %w", err)
+	}
 	if err := seal.Create(c.Vault.KeyFile, c.Data, c.Vault.RecoveryRecipient); err != nil {
 		return err
 	}

@@ -260,7 +260,7 @@ func (a *Anchorer) pack(items []document.Item) (packed, error) {
 		joined := byRecord[tag]
 		version := record.Version{
 			Patient: joined[0].Patient, Record: tag, Number: last + 1,
-			Kind: joined[0].Kind, Time: joined[0].Metadata.Time,
+			Kind: joined[0].Kind, Time: day(joined[0].Metadata.Time),
 		}
 		for _, item := range joined {
 			version.Documents = append(version.Documents,
@@ -271,6 +271,10 @@ func (a *Anchorer) pack(items []document.Item) (packed, error) {
 	}
 	return p, nil
 }
+
+// day cuts a time down to what the ledger may know of it. A time to the second is nearly unique: it would tie together the
+// copies of one file that two hospitals hold, and a person to their reference for whoever knows of the appointment.
+func day(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
 
 func (a *Anchorer) lastVersion(tag record.Tag) (uint16, error) {
 	if n, ok := a.learnt[tag]; ok {

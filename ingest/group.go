@@ -125,11 +125,7 @@ func (p *Pipeline) first(ctx context.Context, it *prepared) (document.ItemID, er
 	if id, ok := p.inFlight.first(&it.item); ok {
 		return id, nil
 	}
-	if it.item.Reason != "" {
-		first, _, err := p.Known.Quarantined(it.item.Digest)
-		return first.ID, err
-	}
-	first, found, err := p.Known.Carrier(it.item.Tag)
+	first, found, err := p.durable(&it.item)
 	if err != nil || !found {
 		return document.ItemID{}, err
 	}
@@ -142,6 +138,15 @@ func (p *Pipeline) first(ctx context.Context, it *prepared) (document.ItemID, er
 			"its first copy, item %s, has lost blocks: restore them from a backup or another holder", first.ID)}
 	}
 	return first.ID, nil
+}
+
+// durable returns the item that keeps the content of this one: the carrier of its document, or, where this one cannot be
+// anchored, the one in quarantine.
+func (p *Pipeline) durable(item *document.Item) (first document.Item, found bool, err error) {
+	if item.Reason != "" {
+		return p.Known.Quarantined(item.Digest)
+	}
+	return p.Known.Carrier(item.Tag)
 }
 
 // variantOf returns the first document with the same SOP Instance UID, zero if there is none.

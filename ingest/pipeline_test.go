@@ -218,18 +218,23 @@ func TestARescanAfterACrashOnlyAcknowledges(t *testing.T) {
 	}
 }
 
-func TestADuplicateOfADamagedDocumentStaysAtTheDoor(t *testing.T) {
-	w := newWorld()
-	if err := w.run(t, w.drop("/1", "x", "9990000018")); err != nil {
-		t.Fatal(err)
-	}
-	clear(w.stored)
-	d := w.drop("/2", "x", "9990000018")
-	if err := w.run(t, d); err != nil {
-		t.Fatal(err)
-	}
-	if w.released[d.Claim] == nil || w.acked[d.Claim] {
-		t.Fatal("the last good copy was acknowledged away")
+func TestADuplicateOfADamagedFirstStaysAtTheDoor(t *testing.T) {
+	for name, problem := range map[string]document.Reason{"anchored": "", "quarantined": document.ReasonTruncated} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			w.metadata["x"] = document.Metadata{Format: document.FormatPDF, Problem: problem}
+			if err := w.run(t, w.drop("/1", "x", "9990000018")); err != nil {
+				t.Fatal(err)
+			}
+			clear(w.stored)
+			d := w.drop("/2", "x", "9990000018")
+			if err := w.run(t, d); err != nil {
+				t.Fatal(err)
+			}
+			if w.released[d.Claim] == nil || w.acked[d.Claim] {
+				t.Fatal("the last good copy was acknowledged away")
+			}
+		})
 	}
 }
 

@@ -115,6 +115,40 @@ func (db *DB) Claimed(c document.Claim) (id document.ItemID, found bool, err err
 	return id, found, err
 }
 
+// ForgetClaims forgets the claims whose source is gone, as gone says by the item that took it, and returns how many. A
+// process that died after a source was disposed of leaves such a claim.
+func (db *DB) ForgetClaims(gone func(document.Item) bool) (forgotten int, err error) {
+	var keys [][]byte
+	err = db.view(func(v view) error {
+		cursor := v.bucket(claimBucket).Cursor()
+		for key, _ := cursor.First(); key != nil; key, _ = cursor.Next() {
+			id, _, err := v.itemID(claimBucket, key)
+			if err != nil {
+				return err
+			}
+			item, err := v.item(id)
+			if err != nil {
+				return err
+			}
+			if gone(item) {
+				keys = append(keys, bytes.Clone(key))
+			}
+		}
+		return nil
+	})
+	if err != nil || len(keys) == 0 {
+		return 0, err
+	}
+	return len(keys), db.update(func(v view) error {
+		for _, key := range keys {
+			if err := v.bucket(claimBucket).Delete(key); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // Carrier returns the item that carries the document with this tag.
 func (db *DB) Carrier(tag record.Tag) (item document.Item, found bool, err error) {
 	err = db.view(func(v view) error {

@@ -116,6 +116,22 @@ func TestClaimOfAnotherVersionOfTheFileIsUnknown(t *testing.T) {
 	}
 }
 
+// A process that dies between a source's disposal and the next commit leaves its claim.
+func TestForgetClaimsOfSourcesThatAreGone(t *testing.T) {
+	db, gone, there := newDB(t), queued(1), queued(2)
+	commit(t, db, gone, there)
+	n, err := db.ForgetClaims(func(item document.Item) bool { return item.ID == gone.Item.ID })
+	if err != nil || n != 1 {
+		t.Fatalf("ForgetClaims = %d, %v", n, err)
+	}
+	if _, found, err := db.Claimed(gone.Claim); err != nil || found {
+		t.Errorf("the claim of a source that is gone: found %t, %v", found, err)
+	}
+	if _, found, err := db.Claimed(there.Claim); err != nil || !found {
+		t.Errorf("the claim of a source that is there: found %t, %v", found, err)
+	}
+}
+
 func TestOutboxKeepsItsOrder(t *testing.T) {
 	db := newDB(t)
 	var want []document.ItemID

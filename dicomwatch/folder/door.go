@@ -19,6 +19,12 @@ type openFile struct {
 	claim document.Claim
 }
 
+// ReadAt implements io.ReaderAt, without the path in the error: what a read of a source fails with is logged.
+func (o *openFile) ReadAt(b []byte, offset int64) (int, error) {
+	n, err := o.File.ReadAt(b, offset)
+	return n, pathless(err)
+}
+
 // Unchanged implements document.File.
 func (o *openFile) Unchanged() error {
 	info, err := o.Stat()
@@ -99,6 +105,23 @@ func (f *Folder) Acknowledge(_ context.Context, claims []document.Claim) (gone [
 		}
 	}
 	return gone, errors.Join(errs...)
+}
+
+// Disposed says whether the source that was found at this path has been disposed of: it is deleted, or it is in done/. A
+// folder whose disk is not mounted has neither, and one that keeps files disposes of none.
+func (f *Folder) Disposed(found string) bool {
+	rel, err := filepath.Rel(f.Path, found)
+	if err != nil || f.Disposal == Keep {
+		return false
+	}
+	if _, err := f.root.Lstat(rel); !errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	if f.Disposal == Delete {
+		return true
+	}
+	_, err = f.root.Lstat(path.Join(doneDir, filepath.ToSlash(rel)))
+	return err == nil
 }
 
 // settled forgets a file that was disposed of, or has it looked at again.

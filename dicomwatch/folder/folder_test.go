@@ -185,6 +185,39 @@ func TestAKeptFileIsOfferedOnceUntilItChanges(t *testing.T) {
 	}
 }
 
+func TestDisposed(t *testing.T) {
+	for _, tc := range []struct {
+		name     string
+		disposal folder.Disposal
+		files    []string
+		want     bool
+	}{
+		{"at its place", folder.Done, []string{"a"}, false},
+		{"moved", folder.Done, []string{"done/a"}, true},
+		{"moved, and another came", folder.Done, []string{"a", "done/a"}, false},
+		{"not mounted", folder.Done, nil, false},
+		{"to be deleted", folder.Delete, []string{"a"}, false},
+		{"deleted", folder.Delete, nil, true},
+		{"kept, and removed by its owner", folder.Keep, nil, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			o := options(t)
+			o.Disposal = tc.disposal
+			for _, name := range tc.files {
+				write(t, filepath.Join(o.Path, name), "x")
+			}
+			f, err := folder.New(o, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			if got := f.Disposed(filepath.Join(o.Path, "a")); got != tc.want {
+				t.Errorf("Disposed = %t, want %t", got, tc.want)
+			}
+		})
+	}
+}
+
 func TestAFileIsOfferedOnlyOnceItIsQuiet(t *testing.T) {
 	o := options(t)
 	o.Quiet = 400 * time.Millisecond

@@ -24,15 +24,16 @@ func TestFiftyCopies(t *testing.T) {
 	}{
 		{name: "at once"},
 		{"with kill -9", func(s *site) {
-			s.kill() // just after it answers
-			s.start()
-			for _, files := range []int64{1, 15, 30, copies} {
-				s.await(fmt.Sprintf("%d files are received", files), func(c control.Status) bool {
-					return c.Items.Received >= files
-				})
-				s.kill()
+			kills := 0
+			for taken := int64(0); taken < copies; kills++ {
+				s.kill() // at first just after it answers, then whenever more is received
 				s.start()
+				status := s.await("more files are received", func(c control.Status) bool { return c.Items.Received > taken })
+				taken = status.Items.Received
 			}
+			s.t.Logf("killed %d times while files were received", kills)
+			s.kill()
+			s.start()
 			s.await("the document is anchored", func(c control.Status) bool { return c.Items.Anchored == 1 })
 			s.kill()
 			s.start()

@@ -148,7 +148,9 @@ func (s *site) await(what string, wanted func(control.Status) bool) control.Stat
 		}
 		last = s.status()
 		return wanted(last)
-	}, func() string { return fmt.Sprintf("%+v, ledger away: %q, held: %v", last.Items, last.Ledger.Away, last.Held) })
+	}, func() string {
+		return fmt.Sprintf("%+v, ledger away: %q, held: %v", last.Items, last.Ledger.Away, last.Held)
+	})
 	return last
 }
 

@@ -7,7 +7,7 @@
 // sends SIGKILL to the daemon's whole process group, the inspectors included, before the step's goroutine goes on. Others
 // fall some time after a step, or at any time, the start included.
 //
-//	MEDANCHOR_FAULT_KILLS  how many kills; 20 where it is not set, 200 by make fault
+//	MEDANCHOR_FAULT_KILLS  how many kills, from 20 on; 20 where it is not set, 200 by make fault
 //	MEDANCHOR_FAULT_SEED   which files, and which kills in which order; 1 where it is not set
 //
 // A failure names the seed, the round and the kill.

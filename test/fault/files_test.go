@@ -118,11 +118,7 @@ func (s *supply) dropSome(t *testing.T, outcome synth.Outcome, n int) {
 			s.wave(t)
 			i = s.find(outcome)
 		}
-		f := s.waiting[i]
-		if f.Outcome == synth.Duplicate {
-			s.drop(t, f.original)
-		}
-		s.drop(t, f)
+		s.drop(t, s.waiting[i])
 	}
 }
 
@@ -130,16 +126,30 @@ func (s *supply) find(outcome synth.Outcome) int {
 	return slices.IndexFunc(s.waiting, func(f *file) bool { return f.Outcome == outcome })
 }
 
-// drop renames the file into its drop folder, unless it was dropped before.
+// dropUpTo drops files of all kinds until n are dropped, or one more.
+func (s *supply) dropUpTo(t *testing.T, n int) {
+	t.Helper()
+	for len(s.dropped) < n {
+		if len(s.waiting) == 0 {
+			s.wave(t)
+		}
+		s.drop(t, s.waiting[0])
+	}
+}
+
+// drop renames the file into its drop folder, after the one that it repeats or is a variant of.
 func (s *supply) drop(t *testing.T, f *file) {
 	t.Helper()
 	if s.isIn[f] {
 		return
 	}
+	if f.original != nil {
+		s.drop(t, f.original)
+	}
 	if err := os.MkdirAll(filepath.Dir(f.target()), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Lstat(f.target()); err == nil {
+	if exists(t, f.target()) {
 		t.Fatalf("%s is there already: choose another seed", f.rel)
 	}
 	if err := os.Rename(f.source, f.target()); err != nil {
@@ -148,12 +158,4 @@ func (s *supply) drop(t *testing.T, f *file) {
 	s.isIn[f] = true
 	s.dropped = append(s.dropped, f)
 	s.waiting = slices.DeleteFunc(s.waiting, func(w *file) bool { return w == f })
-}
-
-// dropAll drops what is left.
-func (s *supply) dropAll(t *testing.T) {
-	t.Helper()
-	for len(s.waiting) > 0 {
-		s.drop(t, s.waiting[0])
-	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -25,14 +26,20 @@ type verdict struct {
 	carriers map[string]document.Item // by file.document
 }
 
-// judge compares what became of each file with the manifest, the files themselves and the other hospital's ledger.
-func (c *campaign) judge(t *testing.T, items map[string][]document.Item, chain chain) {
+// judge compares what became of each file with the manifest, the files themselves and the other hospital's ledger. The
+// daemon has been stopped in order.
+func (c *campaign) judge(t *testing.T) {
 	t.Helper()
+	items := c.items(t)
 	v := c.judgeItems(t, items)
 	c.judgeDocuments(t, v)
 	c.judgeCounts(t, v)
-	c.judgeLedger(t, v, chain)
+	c.judgeLedger(t, v)
 	c.judgeFolders(t)
+	c.whileUp(t, func() {
+		c.judgePlaintext(t, v)
+		c.judgeIndex(t, v)
+	})
 	if got, want := c.blocks(t), c.needed(t, items); got != want {
 		t.Errorf("%d blocks in the repository, the documents need %d", got, want)
 	}
@@ -109,14 +116,14 @@ func judgeVariants(t *testing.T, a, b document.Item) {
 // judgeCounts compares the appliance's counts with what was dropped.
 func (c *campaign) judgeCounts(t *testing.T, v verdict) {
 	t.Helper()
-	want := state.Counts{Received: int64(len(c.supply.dropped)), Quarantined: map[document.Reason]int64{}}
+	want, quarantined := state.Counts{Received: int64(len(c.supply.dropped))}, make(map[document.Reason]int64)
 	for _, f := range c.supply.dropped {
 		want.Bytes += f.Size
 		switch {
 		case v.carriers[f.document].ID != v.items[f.target()].ID:
 			want.Duplicates++
 		case f.Outcome == synth.Quarantined:
-			want.Quarantined[f.Reason]++
+			quarantined[f.Reason]++
 		default:
 			want.Anchored++
 		}
@@ -130,16 +137,19 @@ func (c *campaign) judgeCounts(t *testing.T, v verdict) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !reflect.DeepEqual(got, want) {
-		t.Errorf("counts %+v\nwant   %+v", got, want)
+	if !maps.Equal(got.Quarantined, quarantined) {
+		t.Errorf("quarantined %v, want %v", got.Quarantined, quarantined)
+	}
+	if got.Quarantined = nil; !reflect.DeepEqual(got, want) {
+		t.Errorf("counts %+v, want %+v", got, want)
 	}
 }
 
 // judgeLedger finds each document exactly once on the other peer's chain, with its CID, in exactly one version, and
 // nothing else of this member.
-func (c *campaign) judgeLedger(t *testing.T, v verdict, chain chain) {
+func (c *campaign) judgeLedger(t *testing.T, v verdict) {
 	t.Helper()
-	anchored := 0
+	chain, anchored := readChain(t, c.network, c.began), 0
 	for name, item := range v.carriers {
 		if item.State != document.Anchored {
 			continue
@@ -193,22 +203,47 @@ func hash(content []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// judgePlaintext reads every document back from the running appliance, and has each anchored one verified. A duplicate
-// gives the document that it repeats: for DICOM that may be a file with another meta group.
-func (c *campaign) judgePlaintext(t *testing.T, items map[string][]document.Item) {
+// judgePlaintext reads every document and everything in quarantine back from the running appliance, and has it verified.
+func (c *campaign) judgePlaintext(t *testing.T, v verdict) {
 	t.Helper()
 	for _, f := range c.supply.dropped {
-		for _, item := range items[f.target()] {
-			if item.State == document.Duplicate {
-				continue
-			}
-			content, err := c.get(t, item.ID)
-			if err != nil {
-				t.Errorf("%s: read back: %v", f.rel, err)
-			} else if hash(content) != f.SHA256 {
-				t.Errorf("%s: read back %d bytes that are not those of the file", f.rel, len(content))
-			}
-			c.verify(t, f, item)
+		item := v.items[f.target()]
+		if item.State == document.Duplicate {
+			continue
+		}
+		content, err := c.get(t, item.ID)
+		if err != nil {
+			t.Errorf("%s: read back: %v", f.rel, err)
+		} else if hash(content) != f.SHA256 {
+			t.Errorf("%s: read back %d bytes that are not those of the file", f.rel, len(content))
+		}
+		c.verify(t, f, item)
+	}
+}
+
+// judgeIndex finds each document once in the read model, which follows the ledger.
+func (c *campaign) judgeIndex(t *testing.T, v verdict) {
+	t.Helper()
+	poll(t, settleTimeout, "the whole channel in the index", func() bool {
+		status, err := c.Client().Status(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return status.Ledger.Reachable && status.Ledger.Indexed == status.Ledger.Height
+	})
+	records, err := c.Client().Records(t.Context(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	indexed := make(map[record.Tag]int)
+	for _, r := range records {
+		for _, tag := range r.Documents {
+			indexed[tag]++
+		}
+	}
+	for _, item := range v.carriers {
+		if n := indexed[item.Tag]; item.State == document.Anchored && n != 1 {
+			t.Errorf("document %s is in the index %d times, want once", item.Tag, n)
 		}
 	}
 }
@@ -245,14 +280,11 @@ type chain struct {
 	listed    map[record.Tag]int          // how often a document is named by a version
 }
 
-// readChain reads the blocks from number from on, from the asker's peer, with the identity of the hospital.
-func readChain(t *testing.T, n *devnet.Network, asker *devnet.Member, mspID string, from uint64) chain {
+// readChain reads what the first member wrote in the blocks from number from on, from the second member's peer, as far
+// as the first's has them.
+func readChain(t *testing.T, n *devnet.Network, from uint64) chain {
 	t.Helper()
-	client := connect(t, n, asker)
-	height, err := client.Height(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	client, mspID, height := connect(t, n, n.Members[1]), n.Members[0].MSPID, height(t, n)
 	c := chain{documents: map[record.Tag][]record.CID{}, listed: map[record.Tag]int{}}
 	if height == from {
 		return c

@@ -47,10 +47,11 @@ func build() (dir string, err error) {
 		return "", err
 	}
 	defer turn.Close()
-	if err := syscall.Flock(int(turn.Fd()), syscall.LOCK_EX); err != nil { //nolint:gosec // a descriptor
+	if err := syscall.Flock(int(turn.Fd()), syscall.LOCK_EX); err != nil {
 		return "", fmt.Errorf("wait for another build: %w", err)
 	}
-	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", dir+"/", "./cmd/medanchor", "./cmd/medanchor-inspect") //nolint:gosec,noctx // ends by itself
+	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", dir+"/", //nolint:noctx // ends by itself
+		"./cmd/medanchor", "./cmd/medanchor-inspect")
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+
+	"github.com/ipfs/boxo/files"
+	"github.com/ipfs/kubo/core"
+	"github.com/ipfs/kubo/core/coreapi"
+	coreiface "github.com/ipfs/kubo/core/coreiface"
+	"github.com/ipfs/kubo/core/coreiface/options"
+	"github.com/ipfs/kubo/repo/fsrepo"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/medanchor/medanchor/vault/ipfs"
+)
+
+// kubo is a plain Kubo node, offline, on a repository with the very settings of the vault's: flatfs with sync among them.
+type kubo struct {
+	node *core.IpfsNode
+	api  coreiface.CoreAPI
+}
+
+func openKubo(ctx context.Context, dir string) (*kubo, error) {
+	key := dir + ".swarm.key"
+	if err := os.WriteFile(key, ipfs.NewSwarmKey(), 0o600); err != nil {
+		return nil, err
+	}
+	vault, err := ipfs.Open(ctx, ipfs.Options{Repo: dir, SwarmKeyFile: key}) // makes the repository
+	if err != nil {
+		return nil, err
+	}
+	if err := vault.Close(); err != nil {
+		return nil, err
+	}
+	repo, err := fsrepo.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	node, err := core.NewNode(ctx, &core.BuildCfg{Repo: repo})
+	if err != nil {
+		return nil, err
+	}
+	api, err := coreapi.NewCoreAPI(node)
+	return &kubo{node, api}, err
+}
+
+func (k *kubo) close() error { return k.node.Close() }
+
+// addAll adds and pins every file, with as many workers as the pipeline has.
+func (k *kubo) addAll(ctx context.Context, paths []string) error {
+	workers, ctx := errgroup.WithContext(ctx)
+	workers.SetLimit(runtime.GOMAXPROCS(0))
+	for _, path := range paths {
+		workers.Go(func() error { return k.add(ctx, path) })
+	}
+	return workers.Wait()
+}
+
+func (k *kubo) add(ctx context.Context, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = k.api.Unixfs().Add(ctx, files.NewReaderFile(f), options.Unixfs.CidVersion(1), options.Unixfs.RawLeaves(true),
+		options.Unixfs.Chunker("size-1048576"), options.Unixfs.Pin(true, ""))
+	if err != nil {
+		return fmt.Errorf("add to Kubo: %w", err)
+	}
+	return nil
+}
