@@ -16,10 +16,16 @@ import (
 	"github.com/medanchor/medanchor/test/synth"
 )
 
-// window is the shortest run of bytes that two places are not to share, beyond what other documents have as well. All names on
-// the ledger are as long or longer. What is not random there, a record's kind and day, makes a run of 13 bytes with the
-// constants around it.
+// window is the length of the runs of bytes that two places are not to share. Names on the ledger are as long or longer.
 const window = 16
+
+// telling is how many bytes of such a run in a block must be none that blocks of other documents have as well. What Fabric
+// puts around them, lengths of signatures and certificates, is up to three bytes; what is public of a record, its kind and
+// day, is six.
+const telling = 8
+
+// commonRun is the shortest run by which a byte counts as one that blocks of other documents have as well.
+const commonRun = 8
 
 // anchored is a document and all of its traces that others than its hospital can see.
 type anchored struct {
@@ -58,14 +64,14 @@ func TestAlikeForNobody(t *testing.T) {
 		},
 	}
 	// What also stands in blocks that bring other content for other people says nothing of these.
-	common := make(map[[window]byte]bool)
+	common := make(map[[commonRun]byte]bool)
 	for i, s := range []*site{here, there} {
 		for j, year := range []int{1999, 2003} {
 			other := letterOf(fmt.Sprintf("another %d %d", i, j))
 			other = bytes.ReplaceAll(other, []byte("D:2026"), fmt.Appendf(nil, "D:%d", year))
 			a := s.anchorOne(n, "something else", s.Documents, third+fmt.Sprintf("/f%d.pdf", j), other)
-			for at := range len(a.block) - window + 1 {
-				common[[window]byte(a.block[at:])] = true
+			for at := range len(a.block) - commonRun + 1 {
+				common[[commonRun]byte(a.block[at:])] = true
 			}
 		}
 	}
@@ -174,20 +180,40 @@ func compareNames(t *testing.T, a, b anchored) {
 	}
 }
 
-// compareBlocks looks for bytes that the blocks of two documents share, and no block of others has.
-func compareBlocks(t *testing.T, a, b anchored, common map[[window]byte]bool) {
+// compareBlocks looks for bytes that the blocks of two documents share, and blocks of others do not have.
+func compareBlocks(t *testing.T, a, b anchored, common map[[commonRun]byte]bool) {
 	t.Helper()
 	inA := make(map[[window]byte]bool)
 	for at := range len(a.block) - window + 1 {
 		inA[[window]byte(a.block[at:])] = true
 	}
+	own := ownBytes(b.block, common)
 	for at := range len(b.block) - window + 1 {
-		w := [window]byte(b.block[at:])
-		if inA[w] && !common[w] {
-			t.Errorf("%s, and %s: both blocks hold %q, which no other does", a.what, b.what, b.block[max(0, at-8):min(len(b.block), at+24)])
+		if inA[[window]byte(b.block[at:])] && own[at+window]-own[at] >= telling {
+			t.Errorf("%s, and %s: both blocks hold %q, which no other does", a.what, b.what, b.block[at:at+window])
 			return
 		}
 	}
+}
+
+// ownBytes counts, up to each place in a block, the bytes that are in no run that other blocks have.
+func ownBytes(block []byte, common map[[commonRun]byte]bool) []int {
+	shared := make([]bool, len(block))
+	for at := range len(block) - commonRun + 1 {
+		if common[[commonRun]byte(block[at:])] {
+			for i := range commonRun {
+				shared[at+i] = true
+			}
+		}
+	}
+	own := make([]int, len(block)+1)
+	for i, is := range shared {
+		own[i+1] = own[i]
+		if !is {
+			own[i+1]++
+		}
+	}
+	return own
 }
 
 // comparePayloads looks for bytes that two blocks share, in all that the IPFS nodes hold.

@@ -2,6 +2,7 @@ package fault
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -99,6 +100,34 @@ func TestASweepCutShortIsDoneAgain(t *testing.T) {
 	}
 	c.settle(t)
 	c.judge(t)
+}
+
+// A daemon that dies while it makes its databases and its IPFS repository leaves nothing in the way of the next one.
+func TestTheFirstStartMayBeKilled(t *testing.T) {
+	c := newCampaign(t, 1)
+	fresh := c.Config.Data + ".fresh"
+	if err := os.Rename(c.Config.Data, fresh); err != nil {
+		t.Fatal(err)
+	}
+	for after := 20 * time.Millisecond; after <= 200*time.Millisecond; after += 20 * time.Millisecond {
+		if err := errors.Join(os.RemoveAll(c.Config.Data), os.CopyFS(c.Config.Data, os.DirFS(fresh))); err != nil {
+			t.Fatal(err)
+		}
+		p := c.start(t, kill{})
+		select {
+		case <-p.Exited():
+			t.Fatalf("the daemon ended by itself: %v", p.Err())
+		case <-time.After(after):
+		}
+		if err := p.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		c.whileUp(t, func() {})
+	}
+	c.supply.dropUpTo(t, 1)
+	c.whileUp(t, func() {
+		poll(t, settleTimeout, "the first file to be taken in", func() bool { return c.atDoor(t) == 0 })
+	})
 }
 
 // numbered is one round, with what explains and repeats it on a failure.
