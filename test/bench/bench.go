@@ -31,8 +31,8 @@ type comparison struct {
 	// pairs are figures: what is measured, and its baseline.
 	pairs [][2]string
 	// open sets the contenders up, with a folder of their own. Each call of a contender is one run, and gives its figures
-	// by name. Close ends what open began.
-	open func(ctx context.Context, b *bench, dir string) (contenders []contender, close func() error, err error)
+	// by name. stop ends what open began.
+	open func(ctx context.Context, b *bench, dir string) (contenders []contender, stop func() error, err error)
 }
 
 // contender does the work once. round tells runs apart: no two may do work on the same bytes.

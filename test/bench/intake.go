@@ -26,8 +26,10 @@ func intake() comparison {
 	return comparison{
 		unit: "files/s",
 		pairs: [][2]string{
-			{"intake.queued", "kubo-add-pin"}, {"intake.queued", "raw-fsync"},
-			{"intake.anchored", "kubo-add-pin"}, {"intake.anchored", "raw-fsync"},
+			{"intake.queued", "kubo-add-pin"},
+			{"intake.queued", "raw-fsync"},
+			{"intake.anchored", "kubo-add-pin"},
+			{"intake.anchored", "raw-fsync"},
 		},
 		open: func(ctx context.Context, b *bench, dir string) ([]contender, func() error, error) {
 			network, err := b.fabric(ctx)
@@ -65,7 +67,7 @@ type intakeWork struct {
 // files makes the files of one run, which no other run has, and leaves nothing of that to be written while it is timed.
 func (w *intakeWork) files(contender string, round int) (dir string, err error) {
 	dir = filepath.Join(w.dir, "files", fmt.Sprintf("%s-%d", contender, round))
-	seed := uint64(round + 1) //nolint:gosec // a small number
+	seed := uint64(round + 1)
 	if _, err := synth.Many(dir, seed, contender, intakeFiles, intakeSize); err != nil {
 		return "", err
 	}
