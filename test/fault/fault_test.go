@@ -61,8 +61,11 @@ func TestKills(t *testing.T) {
 			t.Errorf("%d kills at %s, want at least %d", c.kills[s], s, least)
 		}
 	}
-	if c.seen.unacknowledged == 0 || c.seen.resubmitted == 0 || c.seen.swept == 0 {
-		t.Error("no kill needed the claims, the journalled transactions or the sweep: nothing was shown of them")
+	if c.seen.unacknowledged == 0 || c.seen.resubmitted == 0 {
+		t.Error("no kill needed the claims or the journalled transactions: nothing was shown of them")
+	}
+	if c.seen.swept == 0 && kills >= 200 { // a sweep that is killed before it says what it did is not counted
+		t.Error("no kill needed the sweep: nothing was shown of it")
 	}
 }
 
