@@ -9,6 +9,8 @@ export CGO_ENABLED := 0
 export GOFLAGS := $(GOFLAGS) -trimpath
 # The dependencies of the modules here are kept apart on purpose.
 export GOWORK := off
+# Tests of the whole run the programs of `make build`.
+export MEDANCHOR_BIN := $(BIN)
 
 # The packages whose tests want a Fabric network, and the others.
 networked = $(shell go list -f '{{.ImportPath}} {{.TestImports}} {{.XTestImports}}' ./... \
@@ -28,12 +30,12 @@ demo: build ## two hospitals on a real network, from dropped files to verified r
 	go run ./test/demo $(if $(ONCE),-once)
 
 .PHONY: quick
-quick: vet lint ## vet, lint and the unit tests: no network, under 3 minutes warm
+quick: build vet lint ## vet, lint and the unit tests: no network, under 3 minutes warm
 	go test -short ./...
 	cd chaincode && go test -short ./...
 
 .PHONY: test
-test: ## every test; those that need a Fabric network share a real one
+test: build ## every test; those that need a Fabric network share a real one (MEDANCHOR_CORPUS=folder tries real files too)
 	cd chaincode && go test ./...
 	go test -timeout 20m $(alone)
 	go run ./devnet/cmd/devnet exec -- go test -timeout 20m -p 1 $(networked)

@@ -24,6 +24,7 @@ func (a *App) follow(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("read index: %w", err)
 		}
+		a.warnIfAhead(ctx, next)
 		applied, err := a.followFrom(ctx, next)
 		if err != nil {
 			return err
@@ -38,6 +39,16 @@ func (a *App) follow(ctx context.Context) error {
 		pause = min(2*pause, followLast)
 	}
 	return nil
+}
+
+// warnIfAhead tells of an index that knows blocks which the peer does not: the stream would wait for them in silence.
+func (a *App) warnIfAhead(ctx context.Context, next uint64) {
+	height, err := a.ledger.Height(ctx)
+	if err != nil || next <= height {
+		return
+	}
+	a.log.Error("the index is ahead of the peer: let the peer catch up; if it was reset, or this is another channel, "+
+		"stop medanchor, delete index.db and start again", "next_block", next, "height", height)
 }
 
 // followFrom applies blocks from next on until the stream breaks. applied says whether there was any.

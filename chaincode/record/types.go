@@ -41,7 +41,7 @@ type Version struct {
 	Record    Tag        `json:"record"`
 	Number    uint16     `json:"number"` // from 1
 	Kind      Kind       `json:"kind"`
-	Time      time.Time  `json:"time,omitzero"` // of the event (study, letter), UTC, to the second; zero if unknown
+	Time      time.Time  `json:"time,omitzero"` // of the event (study, letter), UTC, to the second; zero if unknown. Appliances give the day only
 	Documents []Document `json:"documents"`
 }
 

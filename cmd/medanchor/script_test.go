@@ -52,6 +52,7 @@ func TestScripts(t *testing.T) {
 			"unchanged":  unchanged,
 			"wait-ready": waitReady,
 			"wait-file":  waitFile,
+			"mode":       mode,
 		},
 		RequireExplicitExec: true,
 	})
@@ -190,6 +191,15 @@ func waitFile(ts *testscript.TestScript, _ bool, args []string) {
 		_, err := os.Stat(ts.MkAbs(args[0]))
 		return err == nil
 	})
+}
+
+// mode checks the permissions of a file or folder: mode 0700 PATH.
+func mode(ts *testscript.TestScript, _ bool, args []string) {
+	info, err := os.Stat(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if got := fmt.Sprintf("%#o", info.Mode().Perm()); got != args[0] {
+		ts.Fatalf("%s has mode %s, want %s", args[1], got, args[0])
+	}
 }
 
 func eventually(ts *testscript.TestScript, condition func(context.Context) bool) {
