@@ -54,7 +54,7 @@ func Build(ctx context.Context, opts Options) (Programs, error) {
 
 	start := time.Now()
 	fmt.Fprintln(opts.Log, "devnet: building Fabric, Fabric CA and the chaincode (minutes the first time, then a second)")
-	builds, ctx := errgroup.WithContext(ctx)
+	builds, buildCtx := errgroup.WithContext(ctx)
 	for _, b := range []struct{ module, pkg, output, cgo string }{
 		{fabricModule, "github.com/hyperledger/fabric/cmd/peer", programs.Peer, "0"},
 		{fabricModule, "github.com/hyperledger/fabric/cmd/orderer", programs.Orderer, "0"},
@@ -63,26 +63,33 @@ func Build(ctx context.Context, opts Options) (Programs, error) {
 		{chaincodeModule, ".", programs.Chaincode, "0"},
 	} {
 		builds.Go(func() error {
-			_, err := goCommand(ctx, filepath.Join(opts.Root, b.module), b.cgo, "build", "-o", b.output, b.pkg)
+			_, err := goCommand(buildCtx, filepath.Join(opts.Root, b.module), b.cgo, "build", "-o", b.output, b.pkg)
 			return err
 		})
 	}
-	builds.Go(func() (err error) {
-		programs.Config, err = sampleConfig(ctx, opts.Root)
-		return err
-	})
 	if err := builds.Wait(); err != nil {
+		return Programs{}, fmt.Errorf("build devnet: %w", err)
+	}
+	if programs.Config, err = sampleConfig(ctx, opts.Root); err != nil {
 		return Programs{}, fmt.Errorf("build devnet: %w", err)
 	}
 	fmt.Fprintf(opts.Log, "devnet: built in %.1f s\n", time.Since(start).Seconds())
 	return programs, nil
 }
 
-// sampleConfig finds the files that peer and orderer read before their environment, in Fabric's own module.
+// sampleConfig finds the files that peer and orderer read before their environment, in Fabric's own module. That must have
+// been downloaded, as a build does: the go command names no folder for a module that it has not.
 func sampleConfig(ctx context.Context, root string) (string, error) {
 	module, err := goCommand(ctx, filepath.Join(root, fabricModule), "0",
 		"list", "-m", "-f", "{{.Dir}}", "github.com/hyperledger/fabric")
-	return filepath.Join(module, "sampleconfig"), err
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(module, "sampleconfig")
+	if _, err := os.Stat(filepath.Join(dir, "core.yaml")); err != nil {
+		return "", fmt.Errorf("find Fabric's sample configuration: %w", err)
+	}
+	return dir, nil
 }
 
 // goCommand runs the go command in a module's folder, with or without cgo ("1" or "0"), and returns what it prints.

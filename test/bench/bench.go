@@ -75,6 +75,9 @@ func (b *bench) run(ctx context.Context, path string) (err error) {
 			return err
 		}
 		for _, pair := range c.pairs {
+			if !strings.HasPrefix(pair[0], b.prefix) {
+				continue
+			}
 			r := Result{
 				Name: pair[0], Value: median(figures[pair[0]]), Unit: c.unit,
 				Baseline: pair[1], BaselineValue: median(figures[pair[1]]), Commit: commit, Machine: machine,
