@@ -9,6 +9,7 @@ import (
 
 	"github.com/medanchor/medanchor/chaincode/record"
 	"github.com/medanchor/medanchor/ledger"
+	"github.com/medanchor/medanchor/test/hospital"
 )
 
 // The work of one run, for each contender enough of it to take seconds.
@@ -31,15 +32,7 @@ func anchoring() comparison {
 			if err != nil {
 				return nil, nil, err
 			}
-			member := network.Members[0]
-			identity, err := member.Enroll(ctx, record.ApplianceRole)
-			if err != nil {
-				return nil, nil, err
-			}
-			client, err := ledger.Connect(ctx, ledger.Options{
-				Peer: member.Peer.Address, TLSCAFile: member.RootCert, MSPID: member.MSPID,
-				CertificateFile: identity.Cert, KeyFile: identity.Key, Channel: network.Channel, Chaincode: network.Chaincode,
-			})
+			client, err := hospital.Connect(ctx, network, network.Members[0])
 			if err != nil {
 				return nil, nil, err
 			}

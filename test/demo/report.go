@@ -16,7 +16,7 @@ import (
 	"github.com/medanchor/medanchor/chaincode/record"
 	"github.com/medanchor/medanchor/devnet"
 	"github.com/medanchor/medanchor/document"
-	"github.com/medanchor/medanchor/ledger"
+	"github.com/medanchor/medanchor/test/hospital"
 )
 
 // report prints the table, and fails where a count does not reconcile: received comes from the generator's manifest,
@@ -33,7 +33,7 @@ func report(ctx context.Context, network *devnet.Network, sites []*site) error {
 			return err
 		}
 		other := sites[(i+1)%len(sites)]
-		anchored, height, err := anchoredBy(ctx, network, other, s.member.MSPID)
+		anchored, height, err := anchoredBy(ctx, network, other.member, s.member.MSPID)
 		if err != nil {
 			return err
 		}
@@ -84,14 +84,10 @@ func reconcile(s *site, status control.Status, anchored int) error {
 	return errors.Join(errs...)
 }
 
-// anchoredBy reads the whole channel from the asker's peer, with the asker's identity, and counts the documents that a
+// anchoredBy reads the whole channel from the asker's peer, as one of its appliances, and counts the documents that a
 // member anchored.
-func anchoredBy(ctx context.Context, network *devnet.Network, asker *site, mspID string) (n int, height uint64, err error) {
-	client, err := ledger.Connect(ctx, ledger.Options{
-		Peer: asker.member.Peer.Address, TLSCAFile: asker.member.RootCert, MSPID: asker.member.MSPID,
-		CertificateFile: asker.Identity.Cert, KeyFile: asker.Identity.Key,
-		Channel: network.Channel, Chaincode: network.Chaincode,
-	})
+func anchoredBy(ctx context.Context, network *devnet.Network, asker *devnet.Member, mspID string) (n int, height uint64, err error) {
+	client, err := hospital.Connect(ctx, network, asker)
 	if err != nil {
 		return 0, 0, err
 	}

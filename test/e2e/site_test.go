@@ -77,14 +77,7 @@ func tail(path string) []byte {
 // connect asks a member's peer as that member.
 func connect(t *testing.T, n *devnet.Network, m *devnet.Member) *ledger.Client {
 	t.Helper()
-	id, err := m.Enroll(t.Context(), record.ApplianceRole)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client, err := ledger.Connect(t.Context(), ledger.Options{
-		Peer: m.Peer.Address, TLSCAFile: m.RootCert, MSPID: m.MSPID, CertificateFile: id.Cert, KeyFile: id.Key,
-		Channel: n.Channel, Chaincode: n.Chaincode,
-	})
+	client, err := hospital.Connect(t.Context(), n, m)
 	if err != nil {
 		t.Fatal(err)
 	}

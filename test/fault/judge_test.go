@@ -17,6 +17,7 @@ import (
 	"github.com/medanchor/medanchor/document"
 	"github.com/medanchor/medanchor/ledger"
 	"github.com/medanchor/medanchor/state"
+	"github.com/medanchor/medanchor/test/hospital"
 	"github.com/medanchor/medanchor/test/synth"
 )
 
@@ -317,14 +318,7 @@ func readChain(t *testing.T, n *devnet.Network, from uint64) chain {
 // connect gives a client of the member's peer.
 func connect(t *testing.T, n *devnet.Network, m *devnet.Member) *ledger.Client {
 	t.Helper()
-	id, err := m.Enroll(t.Context(), record.ApplianceRole)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client, err := ledger.Connect(t.Context(), ledger.Options{
-		Peer: m.Peer.Address, TLSCAFile: m.RootCert, MSPID: m.MSPID, CertificateFile: id.Cert, KeyFile: id.Key,
-		Channel: n.Channel, Chaincode: n.Chaincode,
-	})
+	client, err := hospital.Connect(t.Context(), n, m)
 	if err != nil {
 		t.Fatal(err)
 	}
