@@ -11,6 +11,8 @@ export GOFLAGS := $(GOFLAGS) -trimpath
 export GOWORK := off
 # Tests of the whole run the programs of `make build`.
 export MEDANCHOR_BIN := $(BIN)
+# The linter's own cache: findings of another checkout are not ours.
+export GOLANGCI_LINT_CACHE := $(CURDIR)/.cache/golangci-lint
 
 # The packages whose tests want a Fabric network, and the others.
 networked = $(shell go list -f '{{.ImportPath}} {{.TestImports}} {{.XTestImports}}' ./... \
