@@ -50,6 +50,7 @@ type App struct {
 	folders  []*folder.Folder
 	metrics  *metrics
 
+	peer  peer // as the follower of its blocks finds it
 	clean bool // the last run ended in order
 	open  stack
 }
@@ -137,7 +138,7 @@ func (a *App) openPipeline(ctx context.Context, trace func(document.State)) erro
 	}
 	a.open.push("inspectors", pool.Close)
 	a.anchorer = ingest.NewAnchorer(ingest.AnchorerOptions{
-		Ledger: channel{a.ledger}, Outbox: a.state, Log: a.log, Trace: trace,
+		Ledger: channel{client: a.ledger, last: new(lookedUp)}, Outbox: a.state, Log: a.log, Trace: trace,
 	})
 	a.pipeline = ingest.New(ingest.Options{
 		Inspector: pool, Sealer: a.vault, Blocks: blocks{a.node},
@@ -181,6 +182,9 @@ func (a *App) Run(ctx context.Context) error {
 }
 
 func (a *App) run(ctx context.Context) error {
+	if err := markOpen(a.config.Data); err != nil {
+		return fmt.Errorf("mark data folder as in use: %w", err)
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	if err := a.serve(ctx, group); err != nil {
 		return err
@@ -218,7 +222,9 @@ func (a *App) sweep(ctx context.Context) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("sweep orphaned blocks: %w", err)
+		// Not fatal: removing orphans is not worth the intake. It is tried again at the next start.
+		a.log.Error("orphaned blocks are left: restore damaged blocks from a backup", "err", err)
+		return nil
 	}
 	a.metrics.swept.Store(true)
 	a.log.Info("swept after an unclean stop", "orphaned_blocks", removed, "claims", claims)

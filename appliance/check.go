@@ -64,7 +64,8 @@ func checkLedger(ctx context.Context, c Config) error {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	if _, err := client.Height(ctx); err != nil {
-		err = fmt.Errorf("ask peer %s for channel %s: %w", c.Ledger.Peer, c.Ledger.Channel, err)
+		err = fmt.Errorf("ask peer %s for channel %s: %w: see that the peer runs and has joined the channel, and that ledger.peer "+
+			"and ledger.tls_ca_file are its own", c.Ledger.Peer, c.Ledger.Channel, err)
 		return errors.Join(err, client.Close())
 	}
 	return client.Close()

@@ -186,7 +186,7 @@ func (c *Config) validate() error {
 }
 
 func (c *Config) validateFolders() (errs []error) {
-	names, paths := make(map[string]bool), make(map[string]bool)
+	names := make(map[string]bool)
 	for i, f := range c.Folders {
 		key := fmt.Sprintf("folders[%d]", i)
 		errs = append(errs,
@@ -198,12 +198,31 @@ func (c *Config) validateFolders() (errs []error) {
 		if names[f.Name] {
 			errs = append(errs, fmt.Errorf("%s.name: %q stands twice", key, f.Name))
 		}
-		if paths[filepath.Clean(f.Path)] {
-			errs = append(errs, fmt.Errorf("%s.path: %s stands twice", key, f.Path))
+		names[f.Name] = true
+		if inside(f.Path, c.Data) || inside(c.Data, f.Path) {
+			errs = append(errs, fmt.Errorf("%s.path: %s and the data folder %s may not be inside each other", key, f.Path, c.Data))
 		}
-		names[f.Name], paths[filepath.Clean(f.Path)] = true, true
+		for _, other := range c.Folders[:i] {
+			if inside(f.Path, other.Path) || inside(other.Path, f.Path) {
+				errs = append(errs, fmt.Errorf("%s.path: %s and %s are the same or inside each other: its files would be taken "+
+					"twice, by the rules of both", key, f.Path, other.Path))
+			}
+		}
 	}
 	return errs
+}
+
+// inside says whether path is dir or below it. Links are followed where they are there.
+func inside(path, dir string) bool {
+	rel, err := filepath.Rel(resolved(dir), resolved(path))
+	return err == nil && filepath.IsLocal(rel)
+}
+
+func resolved(path string) string {
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		return target
+	}
+	return filepath.Clean(path)
 }
 
 func required(key, value string) error {

@@ -48,16 +48,21 @@ func writeFormat(dir string) error {
 	return writeDurably(filepath.Join(dir, formatFile), fmt.Appendf(nil, "%s%d\n", formatPrefix, dataFormat))
 }
 
-// closedInOrder says whether the last run ended in order, and forgets it: the folder is in use from now on.
+// closedInOrder says whether the last run ended in order.
 func closedInOrder(dir string) (bool, error) {
-	err := os.Remove(filepath.Join(dir, cleanFile))
+	_, err := os.Stat(filepath.Join(dir, cleanFile))
 	if errors.Is(err, os.ErrNotExist) {
 		return false, nil
 	}
-	if err != nil {
-		return false, err
+	return err == nil, err
+}
+
+// markOpen forgets that the last run ended in order: the folder is in use from now on.
+func markOpen(dir string) error {
+	if err := os.Remove(filepath.Join(dir, cleanFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
 	}
-	return true, syncDir(dir)
+	return syncDir(dir)
 }
 
 func markClosed(dir string) error { return writeDurably(filepath.Join(dir, cleanFile), nil) }

@@ -3,6 +3,8 @@ package appliance
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/medanchor/medanchor/index"
@@ -24,7 +26,7 @@ func (a *App) follow(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("read index: %w", err)
 		}
-		a.warnIfAhead(ctx, next)
+		a.checkPeer(ctx, next)
 		applied, err := a.followFrom(ctx, next)
 		if err != nil {
 			return err
@@ -41,9 +43,11 @@ func (a *App) follow(ctx context.Context) error {
 	return nil
 }
 
-// warnIfAhead tells of an index that knows blocks which the peer does not: the stream would wait for them in silence.
-func (a *App) warnIfAhead(ctx context.Context, next uint64) {
+// checkPeer asks the peer for its height. An index that knows blocks which the peer does not is told of: the stream would
+// wait for them in silence.
+func (a *App) checkPeer(ctx context.Context, next uint64) {
 	height, err := a.ledger.Height(ctx)
+	a.peer.found(err)
 	if err != nil || next <= height {
 		return
 	}
@@ -51,11 +55,33 @@ func (a *App) warnIfAhead(ctx context.Context, next uint64) {
 		"stop medanchor, delete index.db and start again", "next_block", next, "height", height)
 }
 
+// peer is whether the hospital's peer answered the last time that it was asked.
+type peer struct {
+	mu     sync.Mutex
+	since  time.Time
+	reason error
+}
+
+func (p *peer) found(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err != nil && p.reason == nil {
+		p.since = time.Now()
+	}
+	p.reason = err
+}
+
+func (p *peer) away() (since time.Time, reason error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.since, p.reason
+}
+
 // followFrom applies blocks from next on until the stream breaks. applied says whether there was any.
 func (a *App) followFrom(ctx context.Context, next uint64) (applied bool, err error) {
 	for block, err := range a.ledger.Blocks(ctx, next) {
 		if err != nil {
-			a.log.Debug("block stream broke: tried again", "err", err)
+			a.streamBroke(ctx, err)
 			return applied, nil
 		}
 		if err := a.index.Apply(indexBlock(block)); err != nil {
@@ -64,6 +90,15 @@ func (a *App) followFrom(ctx context.Context, next uint64) (applied bool, err er
 		applied = true
 	}
 	return applied, nil
+}
+
+// streamBroke tells of an end of the stream that trying again may not mend, such as a block of a newer schema.
+func (a *App) streamBroke(ctx context.Context, err error) {
+	level := slog.LevelWarn
+	if ledger.Retryable(err) {
+		level = slog.LevelDebug
+	}
+	a.log.Log(ctx, level, "block stream broke: tried again", "err", err)
 }
 
 func indexBlock(b ledger.Block) index.Block {

@@ -29,10 +29,11 @@ func Init(c Config) error {
 	if err := os.Chmod(c.Data, 0o700); err != nil { //nolint:gosec // a folder
 		return fmt.Errorf("make data folder: %w", err)
 	}
-	if err := seal.Create(c.Vault.KeyFile, c.Data, c.Vault.RecoveryRecipient); err != nil {
+	// The swarm key first: when it cannot be made there is no half of a vault yet.
+	if err := makeSwarmKey(c.IPFS.SwarmKeyFile); err != nil {
 		return err
 	}
-	if err := makeSwarmKey(c.IPFS.SwarmKeyFile); err != nil {
+	if err := seal.Create(c.Vault.KeyFile, c.Data, c.Vault.RecoveryRecipient); err != nil {
 		return err
 	}
 	if err := markClosed(c.Data); err != nil {

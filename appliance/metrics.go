@@ -69,7 +69,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		}
 		gauge(c.bytes, float64(counts.Bytes))
 	}
-	_, away := c.app.anchorer.Away()
+	_, away := c.app.ledgerAway()
 	gauge(c.away, boolean(away != nil))
 	if next, err := c.app.index.Next(); err == nil {
 		gauge(c.indexed, float64(next))

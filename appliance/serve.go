@@ -67,16 +67,38 @@ func (a *App) localHandler() http.Handler {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.metrics.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		// Ready is whether files are taken in. A ledger that is away is degraded, and shown, but not a failure.
+		// Ready is whether every folder is read. A ledger that is away is degraded, and shown, but not a failure.
+		ready := a.readiness()
 		w.Header().Set("Content-Type", "application/json")
-		since, away := a.anchorer.Away()
-		ready := readiness{Intake: true, Ledger: away == nil}
-		if away != nil {
-			ready.LedgerAway, ready.Since = away.Error(), &since
+		if !ready.Intake {
+			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 		_ = json.NewEncoder(w).Encode(ready)
 	})
 	return mux
+}
+
+func (a *App) readiness() readiness {
+	since, away := a.ledgerAway()
+	ready := readiness{Intake: true, Ledger: away == nil, Folders: make(map[string]string)}
+	if away != nil {
+		ready.LedgerAway, ready.Since = away.Error(), &since
+	}
+	for _, f := range a.folders {
+		if err := f.Err(); err != nil {
+			ready.Intake, ready.Folders[f.Name] = false, err.Error()
+		}
+	}
+	return ready
+}
+
+// ledgerAway is why the ledger cannot be used, and since when: the Anchorer knows while something waits, else the one
+// that follows the blocks.
+func (a *App) ledgerAway() (since time.Time, reason error) {
+	if since, reason := a.anchorer.Away(); reason != nil {
+		return since, reason
+	}
+	return a.peer.away()
 }
 
 // readiness is the body of /readyz.
@@ -85,6 +107,8 @@ type readiness struct {
 	Ledger     bool       `json:"ledger"`
 	LedgerAway string     `json:"ledger_away,omitempty"`
 	Since      *time.Time `json:"since,omitempty"`
+	// Folders are those that cannot be read, by name, with the reason.
+	Folders map[string]string `json:"folders,omitempty"`
 }
 
 // Status implements control.Appliance.

@@ -43,7 +43,16 @@ type chunked struct{ *ipfs.Payload }
 func (c chunked) Root() record.CID { return c.CID }
 
 // channel is the ledger as the Anchorer sees it.
-type channel struct{ client *ledger.Client }
+type channel struct {
+	client *ledger.Client
+	// last is the transaction that was looked up last: what a crash left unsettled is mostly of one.
+	last *lookedUp
+}
+
+type lookedUp struct {
+	id    record.TxID
+	block uint64
+}
 
 // Endorse implements ingest.Ledger.
 func (c channel) Endorse(ctx context.Context, b record.Batch) (ingest.Endorsed, error) {
@@ -60,11 +69,14 @@ func (c channel) Anchored(ctx context.Context, tag record.Tag) (ingest.Position,
 	if err != nil {
 		return ingest.Position{}, record.CID{}, err
 	}
-	tx, err := c.client.Transaction(ctx, d.Anchoring.TxID)
-	if err != nil {
-		return ingest.Position{}, record.CID{}, err
+	if c.last.id != d.Anchoring.TxID {
+		tx, err := c.client.Transaction(ctx, d.Anchoring.TxID)
+		if err != nil {
+			return ingest.Position{}, record.CID{}, err
+		}
+		*c.last = lookedUp{d.Anchoring.TxID, tx.Block}
 	}
-	at := ingest.Position{TxID: d.Anchoring.TxID.String(), Block: tx.Block, Time: d.Anchoring.Time}
+	at := ingest.Position{TxID: d.Anchoring.TxID.String(), Block: c.last.block, Time: d.Anchoring.Time}
 	return at, d.Document.CID, nil
 }
 

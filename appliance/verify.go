@@ -110,11 +110,7 @@ func (a *App) verifyContent(ctx context.Context, content control.Content) ([]con
 
 // unknownContent explains content that this hospital never took in: another version of the same DICOM instance, perhaps.
 func (a *App) unknownContent(content control.Content) (control.Verdict, error) {
-	patientID := content.Metadata.Patient
-	if patientID.Issuer == "" {
-		patientID.Issuer = a.config.Patients.Issuer
-	}
-	patient, found, err := a.state.FindPatient(patientID)
+	patient, found, err := a.state.FindPatient(content.Metadata.Patient.Normal(a.config.Patients.Issuer))
 	if err != nil {
 		return control.Verdict{}, err
 	}

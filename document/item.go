@@ -1,6 +1,7 @@
 package document
 
 import (
+	"strings"
 	"time"
 
 	"github.com/medanchor/medanchor/chaincode/record"
@@ -64,6 +65,15 @@ type PatientID struct {
 	Identifier string `json:"identifier"`
 }
 
+// Normal is the form in which patients are compared: without surrounding space, and with the issuer of those who name none.
+func (p PatientID) Normal(issuer string) PatientID {
+	p.Issuer, p.Identifier = strings.TrimSpace(p.Issuer), strings.TrimSpace(p.Identifier)
+	if p.Issuer == "" {
+		p.Issuer = issuer
+	}
+	return p
+}
+
 // Metadata is what the inspector read of a file. Personal data: only ever stored sealed, never logged.
 type Metadata struct {
 	Format Format `json:"format"`
@@ -100,6 +110,9 @@ type Claim struct {
 	Inode   uint64
 	Size    int64
 	ModTime time.Time
+	// ChangeTime is the inode's (st_ctime): no tool sets it, so a new file that has an old one's name, inode, size and
+	// modification time is still another.
+	ChangeTime time.Time
 }
 
 // Patient is a registered patient of this institution: a random reference for the ledger and the secret that keys

@@ -1,5 +1,9 @@
 package document
 
+// Understood says whether the structure of a file with this problem, or with none, was understood to its end: only then
+// may its digest leave anything out. Two files that broke off early can be alike but for what is left out.
+func (r Reason) Understood() bool { return r == "" || r == ReasonNoPatient || r == ReasonNoInstance }
+
 // Explain is the sentence for a person: what is wrong, and what to do.
 func (r Reason) Explain() string {
 	switch r {

@@ -106,11 +106,11 @@ func (a *Anchorer) Run(ctx context.Context) error {
 	pause := retryFirst
 	for {
 		n, err := a.next(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
 		if _, fatal := errors.AsType[*outboxError](err); fatal {
 			return err
+		}
+		if ctx.Err() != nil {
+			return nil
 		}
 		a.setAway(err)
 		switch {
@@ -138,6 +138,8 @@ func (a *Anchorer) setAway(err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
+	case err != nil && a.away != nil && reason(err) != reason(a.away):
+		a.Log.Warn("ledger still away, for another reason", "err", err)
 	case err != nil && a.away == nil:
 		a.since = time.Now()
 		a.Log.Warn("ledger away: intake goes on, the queue is kept and drains by itself", "err", err)
@@ -145,6 +147,14 @@ func (a *Anchorer) setAway(err error) {
 		a.Log.Info("ledger back", "after", time.Since(a.since).Round(time.Millisecond))
 	}
 	a.away = err
+}
+
+// reason tells errors apart: a refusal by its code, any other as one.
+func reason(err error) record.Code {
+	if refused, ok := errors.AsType[*record.Error](err); ok {
+		return refused.Code
+	}
+	return ""
 }
 
 // outboxError marks a failure of state.db: fatal.
@@ -229,6 +239,9 @@ func (a *Anchorer) learnVersion(ctx context.Context, v record.Version) error {
 	n, err := a.Ledger.LastVersion(ctx, v.Patient, v.Record)
 	if err != nil {
 		return err
+	}
+	if n+1 == v.Number {
+		return errors.New("the peer that endorses and the one that answers are not at the same block yet")
 	}
 	a.learnt[v.Record] = n
 	a.Kick()

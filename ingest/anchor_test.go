@@ -19,6 +19,8 @@ type chain struct {
 	batches   []record.Batch
 	away      int // how many more times it is away
 	lost      int // how many more times a commit's answer is lost
+	lag       int // how many more times the last version is not known yet
+	asked     int // how often the last version was asked for
 }
 
 func newChain() *chain {
@@ -83,6 +85,11 @@ func (c *chain) Anchored(_ context.Context, tag record.Tag) (ingest.Position, re
 }
 
 func (c *chain) LastVersion(_ context.Context, _ record.Reference, tag record.Tag) (uint16, error) {
+	c.asked++
+	if c.lag > 0 {
+		c.lag--
+		return c.versions[tag] - 1, nil
+	}
 	return c.versions[tag], nil
 }
 
@@ -185,6 +192,24 @@ func TestATakenVersionIsRenumbered(t *testing.T) {
 	}
 	if n := w.versions[first.Record]; n != 5 {
 		t.Fatalf("the record is known at version %d", n)
+	}
+}
+
+// The peer that endorses knows a version that the hospital's own does not know yet: asking on at once would help nobody.
+func TestAPeerThatLagsIsWaitedFor(t *testing.T) {
+	w, c := newWorld(), newChain()
+	waiting(w, 1, 1)
+	c.lag = 1
+	c.versions[w.items[0].Record] = 1
+	a := anchor(t, w, c)
+	if got := c.batches[0].Versions[0].Number; got != 2 {
+		t.Fatalf("anchored as version %d", got)
+	}
+	if _, away := a.Away(); away != nil {
+		t.Fatalf("still away: %v", away)
+	}
+	if c.asked != 2 {
+		t.Fatalf("the last version was asked for %d times, not once in vain and once more", c.asked)
 	}
 }
 

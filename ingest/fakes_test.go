@@ -240,8 +240,10 @@ func (w *world) Carrier(tag record.Tag) (document.Item, bool, error) {
 	})
 }
 
-func (w *world) Quarantined(d document.Digest) (document.Item, bool, error) {
-	return w.search(func(i document.Item) bool { return i.State == document.Quarantined && i.Digest == d })
+func (w *world) Quarantined(d document.Digest, p document.PatientID) (document.Item, bool, error) {
+	return w.search(func(i document.Item) bool {
+		return i.State == document.Quarantined && i.Digest == d && i.Metadata.Patient == p
+	})
 }
 
 func (w *world) Instance(patient record.Reference, uid string) (record.Tag, bool, error) {

@@ -33,6 +33,7 @@ func (p *Pipeline) gather(ctx context.Context, stop func(), in <-chan *prepared,
 			failed = p.resolve(ctx, b)
 		}
 		if failed != nil {
+			p.failed.Store(true)
 			stop()
 			<-p.slots
 			continue
@@ -144,7 +145,7 @@ func (p *Pipeline) first(ctx context.Context, it *prepared) (document.ItemID, er
 // anchored, the one in quarantine.
 func (p *Pipeline) durable(item *document.Item) (first document.Item, found bool, err error) {
 	if item.Reason != "" {
-		return p.Known.Quarantined(item.Digest)
+		return p.Known.Quarantined(item.Digest, item.Metadata.Patient)
 	}
 	return p.Known.Carrier(item.Tag)
 }
@@ -188,16 +189,17 @@ func (p *Pipeline) commitInOrder(ctx context.Context, stop func(), order <-chan 
 	var failed error
 	for b := range order {
 		s := <-b.stored
-		if failed == nil {
-			failed = p.commit(b, s)
+		if failed != nil || p.failed.Load() {
+			continue
 		}
-		if failed != nil {
+		if failed = p.commit(b, s); failed != nil {
+			p.failed.Store(true)
 			stop()
 			continue
 		}
 		p.acknowledge(ctx, b)
 	}
-	if forget := p.takeForget(); failed == nil && len(forget) > 0 {
+	if forget := p.takeForget(); !p.failed.Load() && len(forget) > 0 {
 		return p.Journal.Commit(document.Commit{Forget: forget})
 	}
 	return failed

@@ -11,7 +11,7 @@ import (
 type inFlight struct {
 	mu        sync.Mutex
 	documents map[record.Tag]document.ItemID
-	contents  map[document.Digest]document.ItemID // of quarantined items
+	contents  map[contentKey]document.ItemID // of quarantined items
 	instances map[instanceKey]record.Tag
 }
 
@@ -20,10 +20,15 @@ type instanceKey struct {
 	uid     string
 }
 
+type contentKey struct {
+	digest  document.Digest
+	patient document.PatientID
+}
+
 func newInFlight() inFlight {
 	return inFlight{
 		documents: make(map[record.Tag]document.ItemID),
-		contents:  make(map[document.Digest]document.ItemID),
+		contents:  make(map[contentKey]document.ItemID),
 		instances: make(map[instanceKey]record.Tag),
 	}
 }
@@ -33,7 +38,7 @@ func (f *inFlight) first(item *document.Item) (id document.ItemID, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if item.Reason != "" {
-		id, ok = f.contents[item.Digest]
+		id, ok = f.contents[contentOf(item)]
 		return id, ok
 	}
 	id, ok = f.documents[item.Tag]
@@ -51,7 +56,7 @@ func (f *inFlight) instance(item *document.Item) (tag record.Tag, ok bool) {
 func (f *inFlight) addContent(item *document.Item) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.contents[item.Digest] = item.ID
+	f.contents[contentOf(item)] = item.ID
 }
 
 func (f *inFlight) addDocument(item *document.Item) {
@@ -70,12 +75,16 @@ func (f *inFlight) remove(item *document.Item) {
 	if f.documents[item.Tag] == item.ID {
 		delete(f.documents, item.Tag)
 	}
-	if f.contents[item.Digest] == item.ID {
-		delete(f.contents, item.Digest)
+	if f.contents[contentOf(item)] == item.ID {
+		delete(f.contents, contentOf(item))
 	}
 	if f.instances[keyOf(item)] == item.Tag {
 		delete(f.instances, keyOf(item))
 	}
+}
+
+func contentOf(item *document.Item) contentKey {
+	return contentKey{item.Digest, item.Metadata.Patient}
 }
 
 func keyOf(item *document.Item) instanceKey {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -55,7 +56,7 @@ type Payload interface {
 type Known interface {
 	Claimed(document.Claim) (id document.ItemID, found bool, err error)
 	Carrier(record.Tag) (item document.Item, found bool, err error)
-	Quarantined(document.Digest) (item document.Item, found bool, err error)
+	Quarantined(document.Digest, document.PatientID) (item document.Item, found bool, err error)
 	Instance(patient record.Reference, uid string) (first record.Tag, found bool, err error)
 }
 
@@ -95,6 +96,8 @@ type Pipeline struct {
 	slots      chan struct{} // groups that store their blocks
 
 	inFlight inFlight
+
+	failed atomic.Bool // nothing more is committed or acknowledged
 
 	mu     sync.Mutex
 	forget []document.Claim // acknowledged, source gone: to be forgotten in the next commit
@@ -141,7 +144,11 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		workers.Add(1)
 		group.Go(func() error {
 			defer workers.Done()
-			return p.work(ctx, prepared)
+			err := p.work(ctx, prepared)
+			if err != nil {
+				p.failed.Store(true)
+			}
+			return err
 		})
 	}
 	group.Go(func() error {
@@ -179,7 +186,7 @@ func (p *Pipeline) take(ctx context.Context, d document.Delivery, out chan<- *pr
 	case errors.As(err, &held):
 		d.Door.Release(d.Claim, held.reason)
 		return nil
-	case err != nil && ctx.Err() != nil:
+	case err != nil && errors.Is(err, ctx.Err()):
 		d.Door.Release(d.Claim, ctx.Err())
 		return nil
 	case err != nil:

@@ -145,6 +145,21 @@ func TestWhatCannotBeAnchoredIsKept(t *testing.T) {
 	}
 }
 
+// A person will assign each: the one of B must not end as a duplicate of that of A.
+func TestTheSameQuarantinedBytesForTwoPatientsAreKeptTwice(t *testing.T) {
+	w := newWorld()
+	w.metadata["locked"] = document.Metadata{Format: document.FormatPDF, Problem: document.ReasonEncrypted}
+	if err := w.run(t, w.drop("/a", "locked", "9990000018"), w.drop("/b", "locked", "9990000026")); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.run(t, w.drop("/c", "locked", "9990000026")); err != nil { // now that both are durable
+		t.Fatal(err)
+	}
+	if kept, again := w.inState(document.Quarantined), w.inState(document.Duplicate); len(kept) != 2 || len(again) != 1 {
+		t.Fatalf("%d kept, %d duplicates", len(kept), len(again))
+	}
+}
+
 func TestAFileThatChangesWhileItIsReadStaysAtTheDoor(t *testing.T) {
 	w := newWorld()
 	d := w.drop("/1", "half", "9990000018")

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/medanchor/medanchor/chaincode/record"
@@ -72,11 +71,7 @@ func (p *Pipeline) inspect(ctx context.Context, it *prepared, file document.File
 	} else {
 		metadata.Patient = it.delivery.Patient
 	}
-	metadata.Patient.Issuer = strings.TrimSpace(metadata.Patient.Issuer)
-	metadata.Patient.Identifier = strings.TrimSpace(metadata.Patient.Identifier)
-	if metadata.Patient.Issuer == "" {
-		metadata.Patient.Issuer = p.Issuer
-	}
+	metadata.Patient = metadata.Patient.Normal(p.Issuer)
 	if metadata.Problem == "" && metadata.Patient.Identifier == "" {
 		metadata.Problem = document.ReasonNoPatient
 	}

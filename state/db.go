@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -26,6 +27,8 @@ var (
 	ErrInUse = errors.New("in use by another process: stop the other medanchor first")
 	// ErrNewer says that the file was written by a newer medanchor.
 	ErrNewer = errors.New("written by a newer version of medanchor: install that version, or restore a backup")
+	// ErrBroken says that a commit failed, so that what is on disk is unknown: the process must end, and open it again.
+	ErrBroken = errors.New("state.db failed to commit: the disk is full or fails")
 	// ErrNotFound says that there is no such item.
 	ErrNotFound = errors.New("not found")
 )
@@ -76,6 +79,7 @@ func buckets() []bucket {
 type DB struct {
 	bolt   *bolt.DB
 	sealer Sealer
+	broken atomic.Bool
 }
 
 // Open opens the file at path, or makes it. ErrInUse and ErrNewer say why it may not.
@@ -146,8 +150,23 @@ func (db *DB) view(f func(v view) error) error {
 	return db.bolt.View(func(tx *bolt.Tx) error { return f(view{tx, db.sealer}) })
 }
 
+// update runs f in a transaction. After a failed commit there is no other: bbolt might build it on pages that never
+// reached the disk.
 func (db *DB) update(f func(v view) error) error {
-	return db.bolt.Update(func(tx *bolt.Tx) error { return f(view{tx, db.sealer}) })
+	var refused error
+	err := db.bolt.Update(func(tx *bolt.Tx) error {
+		if db.broken.Load() {
+			refused = ErrBroken
+		} else {
+			refused = f(view{tx, db.sealer})
+		}
+		return refused
+	})
+	if err != nil && refused == nil {
+		db.broken.Store(true)
+		return fmt.Errorf("%w: %w", ErrBroken, err)
+	}
+	return err
 }
 
 func (v view) bucket(b bucket) *bolt.Bucket { return v.tx.Bucket([]byte(b)) }

@@ -97,7 +97,7 @@ func (v view) claimKey(c document.Claim) []byte {
 	number := func(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 	size := uint64(c.Size) //nolint:gosec // never negative
 	return v.sealer.Blind("claim", []byte(c.Door), []byte(c.Path), number(c.Device), number(c.Inode),
-		number(size), number(uint64(c.ModTime.UnixNano())))
+		number(size), number(uint64(c.ModTime.UnixNano())), number(uint64(c.ChangeTime.UnixNano())))
 }
 
 func (v view) contentKey(d document.Digest) []byte { return v.sealer.Blind("content", d[:]) }
@@ -163,22 +163,22 @@ func (db *DB) Carrier(tag record.Tag) (item document.Item, found bool, err error
 	return item, found, err
 }
 
-// Quarantined returns the quarantined item that holds content with this digest.
-func (db *DB) Quarantined(d document.Digest) (item document.Item, found bool, err error) {
+// Quarantined returns the quarantined item that holds content with this digest and is said to be of this patient.
+func (db *DB) Quarantined(d document.Digest, patient document.PatientID) (item document.Item, found bool, err error) {
 	items, err := db.ByDigest(d)
 	if err != nil {
 		return item, false, err
 	}
 	for _, item := range items {
-		if item.State == document.Quarantined {
+		if item.State == document.Quarantined && item.Metadata.Patient == patient {
 			return item, true, nil
 		}
 	}
 	return item, false, nil
 }
 
-// ByDigest returns the items that hold content with this digest: at most one is quarantined, and one is the carrier for
-// each patient in whose history it is. Duplicates are not among them.
+// ByDigest returns the items that hold content with this digest: for each patient in whose history
+// it is, or who is named by a quarantined one, there is one. Duplicates are not among them.
 func (db *DB) ByDigest(d document.Digest) (items []document.Item, err error) {
 	err = db.view(func(v view) error {
 		prefix := v.contentKey(d)

@@ -6,11 +6,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
 
 	"github.com/medanchor/medanchor/chaincode/record"
 	"github.com/medanchor/medanchor/document"
@@ -103,10 +105,16 @@ func TestCommitMakesEverythingKnownTogether(t *testing.T) {
 func TestClaimOfAnotherVersionOfTheFileIsUnknown(t *testing.T) {
 	db, entry := newDB(t), queued(1)
 	commit(t, db, entry)
-	other := entry.Claim
-	other.Size++
-	if _, found, err := db.Claimed(other); err != nil || found {
-		t.Fatalf("a claim of another size was found (%v)", err)
+	for name, change := range map[string]func(*document.Claim){
+		"size":        func(c *document.Claim) { c.Size++ },
+		"mtime":       func(c *document.Claim) { c.ModTime = c.ModTime.Add(1) },
+		"change time": func(c *document.Claim) { c.ChangeTime = c.ChangeTime.Add(1) },
+	} {
+		other := entry.Claim
+		change(&other)
+		if _, found, err := db.Claimed(other); err != nil || found {
+			t.Fatalf("a claim of another %s was found (%v)", name, err)
+		}
 	}
 	if err := db.Commit(document.Commit{Forget: []document.Claim{entry.Claim}}); err != nil {
 		t.Fatal(err)
@@ -200,7 +208,7 @@ func TestCountsReconcile(t *testing.T) {
 	if c.Received != 4 || c.Waiting != 2 || c.Duplicates != 1 || c.Variants != 1 || c.Quarantined[document.ReasonTruncated] != 1 {
 		t.Fatalf("counts %+v", c)
 	}
-	if item, found, err := db.Quarantined(bad.Item.Digest); err != nil || !found || item.ID != bad.Item.ID {
+	if item, found, err := db.Quarantined(bad.Item.Digest, bad.Item.Metadata.Patient); err != nil || !found || item.ID != bad.Item.ID {
 		t.Fatalf("Quarantined = %v, %v", found, err)
 	}
 }
@@ -261,6 +269,54 @@ func TestOpenRefusesANewerFormat(t *testing.T) {
 	if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
 		t.Fatal("a refused file was changed")
 	}
+}
+
+// After a commit that failed, what is on disk is unknown: even when the disk is well again, nothing more is written.
+func TestAFailedCommitIsTheLast(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	db := open(t, path, newVault(t))
+	commit(t, db, queued(1))
+	restore := failWrites(t, path)
+	if err := db.Commit(document.Commit{Entries: []document.Entry{queued(2)}}); !errors.Is(err, state.ErrBroken) {
+		t.Fatalf("Commit on a failing disk: %v", err)
+	}
+	restore()
+	if err := db.Commit(document.Commit{Entries: []document.Entry{queued(3)}}); !errors.Is(err, state.ErrBroken) {
+		t.Fatalf("Commit after a failed one: %v", err)
+	}
+	if items, err := db.Pending(10); err != nil || len(items) != 1 {
+		t.Fatalf("%d items, %v", len(items), err)
+	}
+}
+
+// failWrites puts a read-only descriptor in the place of the one that this process has the file open with, until restore.
+func failWrites(t *testing.T, path string) (restore func()) {
+	t.Helper()
+	links, err := filepath.Glob("/proc/self/fd/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, link := range links {
+		if target, err := os.Readlink(link); err != nil || target != path {
+			continue
+		}
+		fd, err := strconv.Atoi(filepath.Base(link))
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, dupErr := unix.Dup(fd)
+		reader, openErr := unix.Open(path, unix.O_RDONLY, 0)
+		if err := errors.Join(dupErr, openErr, unix.Dup3(reader, fd, unix.O_CLOEXEC), unix.Close(reader)); err != nil {
+			t.Fatal(err)
+		}
+		return func() {
+			if err := errors.Join(unix.Dup3(before, fd, unix.O_CLOEXEC), unix.Close(before)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	t.Fatalf("%s is not open", path)
+	return nil
 }
 
 // Nothing of an item may stand readable in the file, nor in what bbolt freed.

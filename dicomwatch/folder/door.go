@@ -54,6 +54,9 @@ func (f *Folder) Open(c document.Claim) (document.File, error) {
 	if err := source.Unchanged(); err != nil {
 		return nil, errors.Join(err, opened.Close())
 	}
+	if beingWritten(opened) {
+		return nil, errors.Join(fmt.Errorf("%w: a program still has it open for writing", document.ErrChanged), opened.Close())
+	}
 	return source, nil
 }
 
@@ -83,6 +86,7 @@ func (f *Folder) release(rel string, reason error) {
 // Acknowledge implements document.Door: it disposes of the sources, and makes that durable with one fsync a directory.
 func (f *Folder) Acknowledge(_ context.Context, claims []document.Claim) (gone []document.Claim, err error) {
 	if f.Disposal == Keep {
+		f.keep(claims)
 		return nil, nil
 	}
 	touched := make(map[string]bool)
@@ -105,6 +109,21 @@ func (f *Folder) Acknowledge(_ context.Context, claims []document.Claim) (gone [
 		}
 	}
 	return gone, errors.Join(errs...)
+}
+
+// keep remembers that the files were taken, so that they are not offered again until they change.
+func (f *Folder) keep(claims []document.Claim) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, c := range claims {
+		rel, err := f.rel(c)
+		if err != nil {
+			continue
+		}
+		if known := f.files[rel]; known != nil {
+			known.inPipeline, known.kept, known.held = false, true, nil
+		}
+	}
 }
 
 // Disposed says whether the source that was found at this path has been disposed of: it is deleted, or it is in done/. A

@@ -67,16 +67,19 @@ type Folder struct {
 	root   *os.Root
 	intake Intake
 
-	mu    sync.Mutex
-	files map[string]*file // by path inside the folder
+	mu      sync.Mutex
+	files   map[string]*file // by path inside the folder
+	scanErr error            // of the last scan
 }
 
 // file is what is known of one file in the folder.
 type file struct {
 	stamp  stamp
 	stable time.Time // when it will be stable, if its stamp stays
-	taken  bool      // in the pipeline, or kept after it
 	held   error     // why it was handed back the last time
+
+	inPipeline bool // offered, and neither acknowledged nor handed back
+	kept       bool // acknowledged, and left where it is
 }
 
 // stamp changes whenever a file's content may have.
@@ -136,18 +139,16 @@ func (f *Folder) Run(ctx context.Context) error {
 	for {
 		began := time.Now()
 		next, err := f.scan(ctx, hints)
-		scanned := time.Since(began)
+		took := time.Since(began)
 		if ctx.Err() != nil {
 			return nil
 		}
-		if err != nil {
-			f.Log.Error("scan: tried again", "door", f.Name, "err", pathless(err))
-		}
+		f.scanned(err)
 		if !wait(ctx, time.Until(next), hints.c) {
 			return nil
 		}
 		// However many hints come, scanning takes at most half of the time.
-		if !wait(ctx, max(hintPause, scanned), nil) {
+		if !wait(ctx, max(hintPause, took), nil) {
 			return nil
 		}
 	}
@@ -164,6 +165,27 @@ func wait(ctx context.Context, d time.Duration, hint <-chan struct{}) bool {
 	case <-hint:
 	}
 	return true
+}
+
+// scanned remembers how a scan ended, and tells of a change.
+func (f *Folder) scanned(err error) {
+	err = pathless(err)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case err != nil && f.scanErr == nil:
+		f.Log.Error("the folder cannot be read: files wait in it, and are tried again", "door", f.Name, "err", err)
+	case err == nil && f.scanErr != nil:
+		f.Log.Info("the folder can be read again", "door", f.Name)
+	}
+	f.scanErr = err
+}
+
+// Err is why the last scan could not read the folder; nil if it could.
+func (f *Folder) Err() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.scanErr
 }
 
 // Held are the files that were handed back, by path, with the reason. Paths may be personal data.
@@ -242,24 +264,23 @@ func (f *Folder) note(seen map[string]stamp, now time.Time, whole bool) (stable 
 	if whole {
 		maps.DeleteFunc(f.files, func(path string, known *file) bool {
 			_, ok := seen[path]
-			return !ok && !known.taken
+			return !ok && !known.inPipeline
 		})
 	}
 	for path, s := range seen {
 		known := f.files[path]
-		if known == nil || (known.stamp != s && !known.taken) {
+		if known == nil || (known.stamp != s && !known.inPipeline) {
 			known = f.meet(known, s, now)
 			f.files[path] = known
 		}
 		switch {
-		case known.taken:
-			f.forgetReplaced(path, known, s)
+		case known.inPipeline, known.kept:
 		case known.stable.After(now):
 			if soonest.IsZero() || known.stable.Before(soonest) {
 				soonest = known.stable
 			}
 		default:
-			known.taken = true
+			known.inPipeline = true
 			stable = append(stable, path)
 		}
 	}
@@ -274,14 +295,6 @@ func (f *Folder) meet(before *file, s stamp, now time.Time) *file {
 		met.held, met.stable = before.held, now.Add(f.Rescan)
 	}
 	return met
-}
-
-// forgetReplaced lets the next scan look afresh at a kept file that was rewritten. One still in the pipeline is left
-// alone: the pipeline notices by itself.
-func (f *Folder) forgetReplaced(path string, known *file, s stamp) {
-	if known.stamp != s && f.Disposal == Keep {
-		delete(f.files, path)
-	}
 }
 
 // stableAt is when a file with this stamp has been quiet for long enough. A file whose last change is longer ago than
@@ -303,7 +316,7 @@ func (f *Folder) delivery(path string, s stamp) document.Delivery {
 		Kind: f.Kind,
 		Claim: document.Claim{
 			Door: f.Name, Path: filepath.Join(f.Path, path),
-			Device: s.device, Inode: s.inode, Size: s.size, ModTime: s.modTime,
+			Device: s.device, Inode: s.inode, Size: s.size, ModTime: s.modTime, ChangeTime: s.changeTime,
 		},
 	}
 	if f.Patient != nil {

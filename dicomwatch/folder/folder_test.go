@@ -245,6 +245,64 @@ func TestAFileIsOfferedOnlyOnceItIsQuiet(t *testing.T) {
 	}
 }
 
+// A sender may pause for longer than any quiet period.
+func TestAFileThatAProgramStillWritesIsNotOpened(t *testing.T) {
+	o := options(t)
+	in := start(t, o)
+	writer, err := os.Create(filepath.Join(o.Path, "slow.dcm"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer writer.Close()
+	if _, err := writer.WriteString("half"); err != nil {
+		t.Fatal(err)
+	}
+	d := in.next(t)
+	if f, err := d.Door.Open(d.Claim); !errors.Is(err, document.ErrChanged) {
+		if err == nil {
+			f.Close()
+		}
+		t.Fatalf("Open of a file that is being written: %v", err)
+	}
+	d.Door.Release(d.Claim, document.ErrChanged)
+	if _, err := writer.WriteString(" and whole"); err != nil {
+		t.Fatal(err)
+	}
+	if err := writer.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := read(t, in.next(t)); got != "half and whole" {
+		t.Fatalf("read %q", got)
+	}
+}
+
+// What a kept file's owner removes is forgotten, and held is over once it is taken.
+func TestAKeptFileThatWasHeldIsHeldNoMore(t *testing.T) {
+	o := options(t)
+	o.Disposal = folder.Keep
+	in := make(intake)
+	f, err := folder.New(o, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- f.Run(ctx) }()
+	defer func() {
+		cancel()
+		<-done
+	}()
+	write(t, filepath.Join(o.Path, "a.dcm"), "bytes")
+	d := in.next(t)
+	d.Door.Release(d.Claim, errors.New("not now"))
+	acknowledge(t, in.next(t))
+	if held := f.Held(); len(held) != 0 {
+		t.Fatalf("held after it was taken: %v", held)
+	}
+	in.quiet(t)
+}
+
 func TestOnlyRegularWholeFilesInsideAreOffered(t *testing.T) {
 	o := options(t)
 	outside := filepath.Join(t.TempDir(), "secret")
@@ -349,6 +407,37 @@ func TestThePathTellsThePatient(t *testing.T) {
 	write(t, filepath.Join(o.Path, "nobody.pdf"), "x")
 	if d := in.next(t); d.Patient != (document.PatientID{}) {
 		t.Fatalf("patient %+v", d.Patient)
+	}
+}
+
+func TestAFolderThatCannotBeReadIsTold(t *testing.T) {
+	o := options(t)
+	o.Path = filepath.Join(o.Path, "mounted")
+	if err := os.Mkdir(o.Path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f, err := folder.New(o, make(intake))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- f.Run(ctx) }()
+	defer func() {
+		cancel()
+		<-done
+	}()
+	if err := f.Close(); err != nil { // as if its disk were gone
+		t.Fatal(err)
+	}
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
+	for deadline := time.After(10 * time.Second); f.Err() == nil; {
+		select {
+		case <-poll.C:
+		case <-deadline:
+			t.Fatal("not told")
+		}
 	}
 }
 

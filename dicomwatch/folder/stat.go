@@ -52,5 +52,6 @@ func stampOfInfo(info fs.FileInfo) (stamp, bool) {
 
 // matches says whether a file is still what was claimed.
 func (s stamp) matches(c document.Claim) bool {
-	return s.device == c.Device && s.inode == c.Inode && s.size == c.Size && s.modTime.Equal(c.ModTime)
+	return s.device == c.Device && s.inode == c.Inode && s.size == c.Size && s.modTime.Equal(c.ModTime) &&
+		s.changeTime.Equal(c.ChangeTime)
 }

@@ -211,8 +211,8 @@ func (g *generator) oddImages(hospital string, p Person) error {
 	if err := g.writeImage(hospital, "nobody", nobody, quarantine); err != nil {
 		return err
 	}
-	cut, offset := g.image(hospital+"/cut", p, mr, 1, 1).Encode()
-	return g.write(cut[:len(cut)*3/4], offset, File{
+	cut, _ := g.image(hospital+"/cut", p, mr, 1, 1).Encode()
+	return g.write(cut[:len(cut)*3/4], 0, File{
 		Path: path.Join(hospital, "dicom", "cut", "IM-0001.dcm"), Hospital: hospital, Format: document.FormatDICOM,
 		NHS: p.NHS, Outcome: Quarantined, Reason: document.ReasonTruncated,
 	})

@@ -39,6 +39,9 @@ func (n *Node) hasTree(ctx context.Context, c cid.Cid) (bool, error) {
 		return false, err
 	}
 	children, err := n.links(ctx, c)
+	if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrMissing) {
+		return false, nil
+	}
 	if err != nil {
 		return false, err
 	}

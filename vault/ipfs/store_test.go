@@ -99,6 +99,7 @@ func TestMissingAndCorrupt(t *testing.T) {
 		{"missing block", remove, blockFile(t, o, small.CID), small.CID, ErrMissing, false},
 		{"corrupt leaf", corrupt, leaf(1), large.CID, ErrCorrupt, true},
 		{"missing leaf", remove, leaf(1), large.CID, ErrMissing, false},
+		{"corrupt node", corrupt, blockFile(t, o, large.CID), large.CID, ErrCorrupt, false},
 		{"missing node", remove, blockFile(t, o, large.CID), large.CID, ErrMissing, false},
 	} {
 		c.damage(c.file)

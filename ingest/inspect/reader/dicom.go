@@ -26,6 +26,9 @@ func readDICOM(src io.ReaderAt, size int64, mode wire.Mode) document.Metadata {
 		m, err = confirm(m, src, h.end)
 	}
 	judge(&m, h, err)
+	if !m.Problem.Understood() || m.DatasetOffset >= size {
+		m.DatasetOffset = 0 // nothing may be left out of the digest of what was not read to its end
+	}
 	return m
 }
 

@@ -25,7 +25,7 @@ func Check(m document.Metadata, size int64) error {
 		return fmt.Errorf("%w: unknown format", ErrProtocol)
 	case !knownProblem(m.Problem):
 		return fmt.Errorf("%w: unknown problem", ErrProtocol)
-	case m.DatasetOffset < 0 || m.DatasetOffset > size || m.DatasetOffset > 0 && m.Format != document.FormatDICOM:
+	case m.DatasetOffset < 0 || m.DatasetOffset > 0 && (m.DatasetOffset >= size || m.Format != document.FormatDICOM || !m.Problem.Understood()):
 		return fmt.Errorf("%w: a dataset outside the file", ErrProtocol)
 	case m.Pages < 0:
 		return fmt.Errorf("%w: a negative number of pages", ErrProtocol)

@@ -71,6 +71,8 @@ func TestHostileReplies(t *testing.T) {
 		"unknown format":        whole('A', `{"metadata":{"format":"exe"}}`),
 		"unknown problem":       whole('A', `{"metadata":{"format":"pdf","problem":"all is well"}}`),
 		"dataset outside":       whole('A', `{"metadata":{"format":"dicom","dataset_offset":1001}}`),
+		"dataset of nothing":    whole('A', `{"metadata":{"format":"dicom","dataset_offset":1000}}`),
+		"dataset cut short":     whole('A', `{"metadata":{"format":"dicom","dataset_offset":9,"problem":"truncated"}}`),
 		"dataset before":        whole('A', `{"metadata":{"format":"dicom","dataset_offset":-1}}`),
 		"dataset of a PDF":      whole('A', `{"metadata":{"format":"pdf","dataset_offset":1}}`),
 		"negative pages":        whole('A', `{"metadata":{"format":"pdf","pages":-1}}`),
