@@ -25,7 +25,7 @@ func beingWritten(f *os.File) bool {
 
 func local(f *os.File) bool {
 	var fs unix.Statfs_t
-	if err := unix.Fstatfs(int(f.Fd()), &fs); err != nil { //nolint:gosec // a descriptor
+	if err := unix.Fstatfs(int(f.Fd()), &fs); err != nil {
 		return false
 	}
 	switch fs.Type {
