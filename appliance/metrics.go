@@ -10,7 +10,7 @@ import (
 	"github.com/medanchor/medanchor/ledger"
 )
 
-// metrics are what Prometheus sees. Labels carry states, reasons and members: never a patient, path or ID.
+// metrics are what Prometheus sees. Labels carry states, reasons and doors: never a patient, path or ID.
 type metrics struct {
 	registry *prometheus.Registry
 	steps    *prometheus.CounterVec
