@@ -14,9 +14,9 @@ import (
 	"github.com/medanchor/medanchor/test/synth"
 )
 
-// The work of one run: as many CT slices as a large study has.
+// The work of one run: as many CT slices as a few large studies have.
 const (
-	intakeFiles = 500
+	intakeFiles = 1_000
 	intakeSize  = 524 << 10
 )
 
@@ -92,7 +92,7 @@ func (w *intakeWork) medanchor(ctx context.Context, round int) (map[string]float
 		return nil, err
 	}
 	var queued time.Duration
-	poll := time.NewTicker(20 * time.Millisecond)
+	poll := time.NewTicker(50 * time.Millisecond) // each asks the peer for its height as well
 	defer poll.Stop()
 	for {
 		status, err := client.Status(ctx)
