@@ -53,6 +53,7 @@ func TestScripts(t *testing.T) {
 			"wait-ready": waitReady,
 			"wait-file":  waitFile,
 			"mode":       mode,
+			"rot":        rot,
 		},
 		RequireExplicitExec: true,
 	})
@@ -199,6 +200,18 @@ func mode(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	if got := fmt.Sprintf("%#o", info.Mode().Perm()); got != args[0] {
 		ts.Fatalf("%s has mode %s, want %s", args[1], got, args[0])
+	}
+}
+
+// rot damages every block of the IPFS repository below a data folder.
+func rot(ts *testscript.TestScript, _ bool, args []string) {
+	blocks, err := filepath.Glob(filepath.Join(ts.MkAbs(args[0]), "ipfs", "blocks", "*", "*.data"))
+	ts.Check(err)
+	if len(blocks) == 0 {
+		ts.Fatalf("no blocks in %s", args[0])
+	}
+	for _, block := range blocks {
+		ts.Check(os.WriteFile(block, []byte("rot"), 0o600))
 	}
 }
 
