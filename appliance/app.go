@@ -52,6 +52,7 @@ type App struct {
 
 	peer  peer // as the follower of its blocks finds it
 	clean bool // the last run ended in order
+	swept bool // what a run left that did not: set by sweep, read when it has ended
 	open  stack
 }
 
@@ -175,7 +176,7 @@ func (a *App) openFolder(c FolderConfig) error {
 // a listener could not be made; what was acknowledged is safe.
 func (a *App) Run(ctx context.Context) error {
 	err := a.run(ctx)
-	if err == nil && (a.clean || a.metrics.swept.Load()) {
+	if err == nil && (a.clean || a.swept) {
 		err = markClosed(a.config.Data)
 	}
 	return errors.Join(err, a.open.close())
@@ -226,7 +227,7 @@ func (a *App) sweep(ctx context.Context) error {
 		a.log.Error("orphaned blocks are left: restore damaged blocks from a backup", "err", err)
 		return nil
 	}
-	a.metrics.swept.Store(true)
+	a.swept = true
 	a.log.Info("swept after an unclean stop", "orphaned_blocks", removed, "claims", claims)
 	return nil
 }

@@ -1,8 +1,6 @@
 package appliance
 
 import (
-	"sync/atomic"
-
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
@@ -14,7 +12,6 @@ import (
 type metrics struct {
 	registry *prometheus.Registry
 	steps    *prometheus.CounterVec
-	swept    atomic.Bool
 }
 
 func newMetrics() *metrics {

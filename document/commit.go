@@ -23,8 +23,8 @@ type Entry struct {
 	Header []byte
 }
 
-// Submission is the ledger transaction in flight: journalled before it is sent, so that after a crash the ledger can
-// be asked what became of it.
+// Submission is the ledger transaction in flight: journalled before it is sent, so that its items are shown as
+// submitted, with its ID, also after a crash.
 type Submission struct {
 	TxID  string   `json:"tx_id"` // hexadecimal
 	Items []ItemID `json:"items"`

@@ -30,15 +30,7 @@ func (db *DB) Submitting(s document.Submission) error {
 	return db.update(func(v view) error { return v.putJSON(metaBucket, []byte(submissionKey), s) })
 }
 
-// InFlight returns the journalled submission; its Items are empty if there is none.
-func (db *DB) InFlight() (s document.Submission, err error) {
-	err = db.view(func(v view) error {
-		s, err = v.submission()
-		return err
-	})
-	return s, err
-}
-
+// submission returns the journalled submission; its Items are empty if there is none.
 func (v view) submission() (s document.Submission, err error) {
 	_, err = v.getJSON(metaBucket, []byte(submissionKey), &s)
 	return s, err

@@ -65,6 +65,12 @@ func options(t *testing.T) folder.Options {
 // start runs a folder until the test ends.
 func start(t *testing.T, o folder.Options) intake {
 	t.Helper()
+	_, in := startFolder(t, o)
+	return in
+}
+
+func startFolder(t *testing.T, o folder.Options) (*folder.Folder, intake) {
+	t.Helper()
 	in := make(intake)
 	f, err := folder.New(o, in)
 	if err != nil {
@@ -79,7 +85,7 @@ func start(t *testing.T, o folder.Options) intake {
 			t.Error(err)
 		}
 	})
-	return in
+	return f, in
 }
 
 func write(t *testing.T, path, content string) {
@@ -276,23 +282,11 @@ func TestAFileThatAProgramStillWritesIsNotOpened(t *testing.T) {
 	}
 }
 
-// What a kept file's owner removes is forgotten, and held is over once it is taken.
+// Held is over once a file is taken, also where it stays.
 func TestAKeptFileThatWasHeldIsHeldNoMore(t *testing.T) {
 	o := options(t)
 	o.Disposal = folder.Keep
-	in := make(intake)
-	f, err := folder.New(o, in)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- f.Run(ctx) }()
-	defer func() {
-		cancel()
-		<-done
-	}()
+	f, in := startFolder(t, o)
 	write(t, filepath.Join(o.Path, "a.dcm"), "bytes")
 	d := in.next(t)
 	d.Door.Release(d.Claim, errors.New("not now"))
@@ -359,19 +353,7 @@ func TestAFileThatChangedSinceIsNeitherOpenedNorMoved(t *testing.T) {
 
 func TestAReleasedFileIsOfferedAgainAndShownMeanwhile(t *testing.T) {
 	o := options(t)
-	in := make(intake)
-	f, err := folder.New(o, in)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- f.Run(ctx) }()
-	defer func() {
-		cancel()
-		<-done
-	}()
+	f, in := startFolder(t, o)
 	write(t, filepath.Join(o.Path, "a.dcm"), "bytes")
 	d := in.next(t)
 	d.Door.Release(d.Claim, errors.New("not now"))
@@ -416,17 +398,7 @@ func TestAFolderThatCannotBeReadIsTold(t *testing.T) {
 	if err := os.Mkdir(o.Path, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	f, err := folder.New(o, make(intake))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- f.Run(ctx) }()
-	defer func() {
-		cancel()
-		<-done
-	}()
+	f, _ := startFolder(t, o)
 	if err := f.Close(); err != nil { // as if its disk were gone
 		t.Fatal(err)
 	}
