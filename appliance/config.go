@@ -11,12 +11,14 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml"
 
 	"github.com/medanchor/medanchor/chaincode/record"
 	"github.com/medanchor/medanchor/dicomwatch/folder"
+	"github.com/medanchor/medanchor/document"
 )
 
 // Example is the shipped configuration, with a comment on each key.
@@ -63,7 +65,13 @@ type LedgerConfig struct {
 
 // PatientsConfig says how patients are identified.
 type PatientsConfig struct {
-	Issuer string `yaml:"issuer"`
+	Issuer       string   `yaml:"issuer"`
+	NHSIssuers   []string `yaml:"nhs_issuers"`
+	Placeholders []string `yaml:"placeholders"`
+}
+
+func (c PatientsConfig) rules() document.PatientRules {
+	return document.PatientRules{Issuer: c.Issuer, NHSIssuers: c.NHSIssuers, Placeholders: c.Placeholders}
 }
 
 // FolderConfig is one drop folder.
@@ -176,6 +184,8 @@ func (c *Config) validate() error {
 		absolute("ledger.certificate_file", c.Ledger.CertificateFile),
 		absolute("ledger.key_file", c.Ledger.KeyFile),
 		required("patients.issuer", c.Patients.Issuer),
+		noneBlank("patients.nhs_issuers", c.Patients.NHSIssuers),
+		noneBlank("patients.placeholders", c.Patients.Placeholders),
 		oneOf("log.format", c.Log.Format, "text", "json"),
 		loopback("listen", c.Listen),
 	}
@@ -228,6 +238,15 @@ func resolved(path string) string {
 func required(key, value string) error {
 	if value == "" {
 		return fmt.Errorf("%s: missing", key)
+	}
+	return nil
+}
+
+func noneBlank(key string, values []string) error {
+	for i, value := range values {
+		if strings.TrimSpace(value) == "" {
+			return fmt.Errorf("%s[%d]: missing", key, i)
+		}
 	}
 	return nil
 }

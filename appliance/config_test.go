@@ -67,6 +67,18 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+func TestPatientRules(t *testing.T) {
+	c, err := appliance.ParseConfig([]byte(strings.Replace(minimal, "{issuer: here}",
+		`{issuer: here, nhs_issuers: [SPINE], placeholders: ["0123", "walk in"]}`, 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := appliance.PatientsConfig{Issuer: "here", NHSIssuers: []string{"SPINE"}, Placeholders: []string{"0123", "walk in"}}
+	if !reflect.DeepEqual(c.Patients, want) {
+		t.Errorf("%+v", c.Patients)
+	}
+}
+
 func TestParseConfigRefuses(t *testing.T) {
 	for name, test := range map[string]struct{ extra, want string }{
 		"unknown key":         {"pear: x", "unknown field"},
@@ -90,6 +102,16 @@ func TestParseConfigRefuses(t *testing.T) {
 				t.Fatalf("error: %v", err)
 			}
 		})
+	}
+}
+
+// A blank placeholder is a slip: the hospital meant to write something.
+func TestParseConfigRefusesBlanks(t *testing.T) {
+	for _, key := range []string{"nhs_issuers", "placeholders"} {
+		raw := strings.Replace(minimal, "{issuer: here}", `{issuer: here, `+key+`: [x, " "]}`, 1)
+		if _, err := appliance.ParseConfig([]byte(raw)); err == nil || !strings.Contains(err.Error(), "patients."+key+"[1]") {
+			t.Errorf("%s: %v", key, err)
+		}
 	}
 }
 

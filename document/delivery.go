@@ -45,7 +45,7 @@ type File interface {
 // Receipt says where an item's document stands on the ledger.
 type Receipt struct {
 	ID     ItemID
-	State  State  // Anchored, or Quarantined where the ledger holds other bytes
+	State  State  // Anchored, or Quarantined where the ledger does not take it
 	Reason Reason // with Quarantined
 	TxID   string // hexadecimal
 	Block  uint64

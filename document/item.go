@@ -1,7 +1,6 @@
 package document
 
 import (
-	"strings"
 	"time"
 
 	"github.com/medanchor/medanchor/chaincode/record"
@@ -51,28 +50,16 @@ const (
 	ReasonNotUnderstood Reason = "not-understood" // neither parser could read it
 	ReasonTruncated     Reason = "truncated"      // its structure ends early
 	ReasonNoPatient     Reason = "no-patient"     // nothing says whose it is
+	ReasonPlaceholder   Reason = "placeholder"    // what stands for the identifier is nobody's
+	ReasonBadIdentifier Reason = "bad-identifier" // an NHS number that cannot be one
 	ReasonNoInstance    Reason = "no-instance"    // DICOM without study or SOP Instance UID
 	ReasonTooLarge      Reason = "too-large"      // larger than the inspector may read
 	ReasonInspectFailed Reason = "inspect-failed" // the inspector died or ran out of time or memory on it
 	ReasonEncrypted     Reason = "encrypted"      // a PDF that cannot be opened without a password
 	// ReasonLedgerConflict: the ledger holds the same document with other sealed bytes, so these are not the anchored ones.
 	ReasonLedgerConflict Reason = "ledger-conflict"
+	ReasonErased         Reason = "erased" // the document was erased by a decision on the ledger
 )
-
-// PatientID is (issuer, identifier): who the hospital says the patient is. Personal data.
-type PatientID struct {
-	Issuer     string `json:"issuer"`
-	Identifier string `json:"identifier"`
-}
-
-// Normal is the form in which patients are compared: without surrounding space, and with the issuer of those who name none.
-func (p PatientID) Normal(issuer string) PatientID {
-	p.Issuer, p.Identifier = strings.TrimSpace(p.Issuer), strings.TrimSpace(p.Identifier)
-	if p.Issuer == "" {
-		p.Issuer = issuer
-	}
-	return p
-}
 
 // Metadata is what the inspector read of a file. Personal data: only ever stored sealed, never logged.
 type Metadata struct {

@@ -2,7 +2,14 @@ package document
 
 // Understood says whether the structure of a file with this problem, or with none, was understood to its end: only then
 // may its digest leave anything out. Two files that broke off early can be alike but for what is left out.
-func (r Reason) Understood() bool { return r == "" || r == ReasonNoPatient || r == ReasonNoInstance }
+func (r Reason) Understood() bool {
+	switch r {
+	case "", ReasonNoPatient, ReasonPlaceholder, ReasonBadIdentifier, ReasonNoInstance:
+		return true
+	default:
+		return false
+	}
+}
 
 // Explain is the sentence for a person: what is wrong, and what to do.
 func (r Reason) Explain() string {
@@ -14,6 +21,12 @@ func (r Reason) Explain() string {
 	case ReasonNoPatient:
 		return "nothing says whose it is: the DICOM header has no Patient ID (0010,0020), or the folder's rule finds no " +
 			"identifier in the path"
+	case ReasonPlaceholder:
+		return "its patient identifier is a placeholder, such as UNKNOWN, ID1 or zeros, which many people share: find out " +
+			"whose it is, and send it again with their own identifier"
+	case ReasonBadIdentifier:
+		return "its NHS number is not ten digits with a valid check digit: compare it with the patient's own, and send it " +
+			"again with the right one"
 	case ReasonNoInstance:
 		return "the DICOM header has no Study or SOP Instance UID: send it again from a system that sets them"
 	case ReasonTooLarge:
@@ -24,6 +37,9 @@ func (r Reason) Explain() string {
 		return "the PDF needs a password: send it again without one"
 	case ReasonLedgerConflict:
 		return "the ledger holds the same document with other sealed bytes: was state.db restored from an old backup?"
+	case ReasonErased:
+		return "this document was erased from the patient's history by a decision on the ledger: remove it at its source, or " +
+			"ask those who decided whether it may come back"
 	}
 	return string(r)
 }
@@ -31,7 +47,8 @@ func (r Reason) Explain() string {
 // Reasons are all reasons for quarantine.
 func Reasons() []Reason {
 	return []Reason{
-		ReasonNotUnderstood, ReasonTruncated, ReasonNoPatient, ReasonNoInstance, ReasonTooLarge, ReasonInspectFailed,
-		ReasonEncrypted, ReasonLedgerConflict,
+		ReasonNotUnderstood, ReasonTruncated, ReasonNoPatient, ReasonPlaceholder, ReasonBadIdentifier,
+		ReasonNoInstance, ReasonTooLarge, ReasonInspectFailed, ReasonEncrypted, ReasonLedgerConflict,
+		ReasonErased,
 	}
 }

@@ -79,8 +79,8 @@ type Options struct {
 	Patients  Patients
 	Journal   Journal
 	Log       *slog.Logger
-	// Issuer is the issuer of patient identifiers that name none (DICOM without Issuer of Patient ID).
-	Issuer string
+	// Rules say who is a patient.
+	Rules document.PatientRules
 	// Workers is how many files are read at once.
 	Workers int
 	// Queued, if set, is called after each commit that queued something.

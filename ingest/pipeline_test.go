@@ -145,6 +145,62 @@ func TestWhatCannotBeAnchoredIsKept(t *testing.T) {
 	}
 }
 
+// TestWhoIsNobodyIsKept: at each door, what names a placeholder or a number that cannot be one is in nobody's history,
+// and nothing of it is lost.
+func TestWhoIsNobodyIsKept(t *testing.T) {
+	nobodies := map[string]document.Reason{
+		"":           document.ReasonNoPatient,
+		"ID1":        document.ReasonPlaceholder,
+		"unknown":    document.ReasonPlaceholder,
+		"0000000000": document.ReasonPlaceholder,
+		"9999999999": document.ReasonPlaceholder,
+		"9990000019": document.ReasonBadIdentifier,
+	}
+	w := newWorld()
+	want := make(map[string]document.Reason) // by path
+	var deliveries []document.Delivery
+	for identifier, reason := range nobodies {
+		image, letter := "image of "+identifier, "letter of "+identifier
+		m := dicom(identifier, "2.25.1", "2.25.2")
+		m.Patient.Issuer = document.NHS
+		w.metadata[image] = m
+		deliveries = append(deliveries, w.drop(image, image, "9990000018"), w.drop(letter, letter, identifier))
+		want[image], want[letter] = reason, reason
+	}
+	if err := w.run(t, append(deliveries, w.drop("/known", "known", "9990000018"))...); err != nil {
+		t.Fatal(err)
+	}
+	kept := w.inState(document.Quarantined)
+	if len(kept) != 2*len(nobodies) || len(w.inState(document.Queued)) != 1 || len(w.acked) != len(kept)+1 {
+		t.Fatalf("%d kept, %d queued, %d acknowledged", len(kept), len(w.inState(document.Queued)), len(w.acked))
+	}
+	for _, item := range kept {
+		if item.Reason != want[item.Path] {
+			t.Errorf("%q is kept as %q, want %q", item.Path, item.Reason, want[item.Path])
+		}
+		if !item.Tag.IsZero() || !item.Patient.IsZero() || !w.stored[item.CID] {
+			t.Errorf("%q is in a history, or its bytes are gone", item.Path)
+		}
+	}
+	if len(w.patients) != 1 {
+		t.Errorf("%d patients are registered, want the one that is known", len(w.patients))
+	}
+}
+
+func TestOneNHSNumberAtTwoDoorsIsOnePatient(t *testing.T) {
+	w := newWorld()
+	m := dicom("999 000 0018", "2.25.1", "2.25.2")
+	m.Patient.Issuer = "2.16.840.1.113883.2.1.4.1"
+	w.metadata["image"] = m
+	if err := w.run(t, w.drop("/image", "image", ""), w.drop("/letter", "letter", "9990000018")); err != nil {
+		t.Fatal(err)
+	}
+	items := w.inState(document.Queued)
+	if len(items) != 2 || items[0].Patient != items[1].Patient {
+		t.Fatalf("one number, two patients: %+v", w.patients)
+	}
+}
+
 // A person will assign each: the one of B must not end as a duplicate of that of A.
 func TestTheSameQuarantinedBytesForTwoPatientsAreKeptTwice(t *testing.T) {
 	w := newWorld()

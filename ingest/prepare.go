@@ -71,9 +71,10 @@ func (p *Pipeline) inspect(ctx context.Context, it *prepared, file document.File
 	} else {
 		metadata.Patient = it.delivery.Patient
 	}
-	metadata.Patient = metadata.Patient.Normal(p.Issuer)
-	if metadata.Problem == "" && metadata.Patient.Identifier == "" {
-		metadata.Problem = document.ReasonNoPatient
+	patient, nobody := p.Rules.Check(metadata.Patient)
+	metadata.Patient = patient
+	if metadata.Problem == "" {
+		metadata.Problem = nobody
 	}
 	it.item.Metadata, it.item.Reason = metadata, metadata.Problem
 	return nil

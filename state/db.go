@@ -60,7 +60,6 @@ const (
 	patientBucket   bucket = "patients"  // blind (issuer, identifier) → sealed Patient
 	claimBucket     bucket = "claims"    // blind claim → sealed item ID
 	outboxBucket    bucket = "outbox"    // sequence, 8 bytes big-endian → item ID
-	recordBucket    bucket = "records"   // record tag → sealed number of its last version
 	rootBucket      bucket = "roots"     // CID of a group commit's pin root → empty
 	submissionKey          = "submission"
 	countsKey              = "counts"
@@ -71,7 +70,7 @@ const (
 func buckets() []bucket {
 	return []bucket{
 		metaBucket, itemBucket, headerBucket, tagBucket, contentBucket, instanceBucket, patientBucket,
-		claimBucket, outboxBucket, recordBucket, rootBucket,
+		claimBucket, outboxBucket, rootBucket,
 	}
 }
 
@@ -79,11 +78,13 @@ func buckets() []bucket {
 type DB struct {
 	bolt   *bolt.DB
 	sealer Sealer
+	mspID  string
 	broken atomic.Bool
 }
 
-// Open opens the file at path, or makes it. ErrInUse and ErrNewer say why it may not.
-func Open(path string, sealer Sealer) (*DB, error) {
+// Open opens the file at path, or makes it. Patients are registered as the institution's that is the channel's member
+// mspID. ErrInUse and ErrNewer say why it may not.
+func Open(path string, sealer Sealer, mspID string) (*DB, error) {
 	b, err := bolt.Open(path, 0o600, &bolt.Options{
 		Timeout:      lockTimeout,
 		FreelistType: bolt.FreelistMapType,
@@ -94,7 +95,7 @@ func Open(path string, sealer Sealer) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
-	db := &DB{bolt: b, sealer: sealer}
+	db := &DB{bolt: b, sealer: sealer, mspID: mspID}
 	if err := b.Update(db.prepare); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), b.Close())
 	}

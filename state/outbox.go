@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/medanchor/medanchor/chaincode/record"
 	"github.com/medanchor/medanchor/document"
 )
 
@@ -36,9 +35,8 @@ func (v view) submission() (s document.Submission, err error) {
 	return s, err
 }
 
-// Settle records receipts: the items leave the outbox, the submission ends, and the versions that were written become
-// the last ones of their records. One transaction.
-func (db *DB) Settle(receipts []document.Receipt, versions map[record.Tag]uint16) error {
+// Settle records receipts: the items leave the outbox, and the submission ends. One transaction.
+func (db *DB) Settle(receipts []document.Receipt) error {
 	err := db.update(func(v view) error {
 		counts, err := v.counts()
 		if err != nil {
@@ -53,11 +51,6 @@ func (db *DB) Settle(receipts []document.Receipt, versions map[record.Tag]uint16
 		}
 		if err := v.shrinkOutbox(settled); err != nil {
 			return err
-		}
-		for tag, n := range versions {
-			if err := v.putJSON(recordBucket, tag[:], n); err != nil {
-				return err
-			}
 		}
 		if err := v.bucket(metaBucket).Delete([]byte(submissionKey)); err != nil {
 			return err
@@ -103,15 +96,6 @@ func (v view) shrinkOutbox(settled map[document.ItemID]bool) error {
 		}
 	}
 	return nil
-}
-
-// LastVersion returns the number of the record's last version that this institution knows to be on the ledger; 0 if none.
-func (db *DB) LastVersion(tag record.Tag) (n uint16, err error) {
-	err = db.view(func(v view) error {
-		_, err := v.getJSON(recordBucket, tag[:], &n)
-		return err
-	})
-	return n, err
 }
 
 // Counts are the numbers that must reconcile: Received = Waiting + Anchored + Duplicates + the sum of Quarantined.

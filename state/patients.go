@@ -3,11 +3,12 @@ package state
 import (
 	"crypto/rand"
 
+	"github.com/medanchor/medanchor/chaincode/record"
 	"github.com/medanchor/medanchor/document"
 )
 
-// Patient returns the registered patient behind id, and registers them with a random reference and secret at first
-// sight. Durable when it returns.
+// Patient returns the registered patient behind id, and registers them with a random reference of this institution's
+// and a random secret at first sight. Durable when it returns. id is in the form that document.PatientRules gives.
 func (db *DB) Patient(id document.PatientID) (document.Patient, error) {
 	key := db.sealer.Blind("patient", []byte(id.Issuer), []byte(id.Identifier))
 	patient, found, err := db.findPatient(key)
@@ -19,8 +20,10 @@ func (db *DB) Patient(id document.PatientID) (document.Patient, error) {
 		if found, err := v.getJSON(patientBucket, key, &patient); err != nil || found {
 			return err
 		}
-		rand.Read(patient.Reference[:]) // never fails (crypto/rand)
+		var random [10]byte
+		rand.Read(random[:]) // never fails (crypto/rand)
 		rand.Read(patient.Secret[:])
+		patient.Reference = record.NewReference(db.mspID, random)
 		return v.putJSON(patientBucket, key, patient)
 	})
 	return patient, err

@@ -20,6 +20,8 @@ import (
 	"github.com/medanchor/medanchor/vault/seal"
 )
 
+const mspID = "NorthMSP"
+
 // newVault makes a real vault in a folder of its own.
 func newVault(t *testing.T) *seal.Vault {
 	t.Helper()
@@ -41,7 +43,7 @@ func newVault(t *testing.T) *seal.Vault {
 
 func open(t *testing.T, path string, vault *seal.Vault) *state.DB {
 	t.Helper()
-	db, err := state.Open(path, vault)
+	db, err := state.Open(path, vault, mspID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,16 +175,13 @@ func TestSettle(t *testing.T) {
 	}
 	receipt := document.Receipt{ID: a.Item.ID, State: document.Anchored, TxID: "ab", Block: 7, Time: 1_000}
 	for range 2 { // a receipt may come twice
-		if err := db.Settle([]document.Receipt{receipt}, map[record.Tag]uint16{a.Item.Record: 3}); err != nil {
+		if err := db.Settle([]document.Receipt{receipt}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	item, err := db.Item(a.Item.ID)
 	if err != nil || item.State != document.Anchored || item.Block != 7 {
 		t.Fatalf("settled item: %+v, %v", item, err)
-	}
-	if n, _ := db.LastVersion(a.Item.Record); n != 3 {
-		t.Errorf("LastVersion = %d", n)
 	}
 	if pending, _ := db.Pending(10); len(pending) != 1 || pending[0].ID != b.Item.ID {
 		t.Errorf("outbox holds %d items", len(pending))
@@ -233,6 +232,29 @@ func TestPatientIsRegisteredOnce(t *testing.T) {
 	}
 }
 
+// Whose patient a reference is stands in it, so that the contract can tell without reading anything.
+func TestAReferenceBeginsWithItsInstitution(t *testing.T) {
+	vault, path := newVault(t), filepath.Join(t.TempDir(), "state.db")
+	db := open(t, path, vault)
+	id := document.PatientID{Issuer: document.NHS, Identifier: "9990000018"}
+	first, errFirst := db.Patient(id)
+	other, errOther := db.Patient(document.PatientID{Issuer: document.NHS, Identifier: "9990000026"})
+	if err := errors.Join(errFirst, errOther, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []document.Patient{first, other} {
+		if p.Reference.Institution() != record.InstitutionID(mspID).Institution() || p.Secret == [32]byte{} {
+			t.Errorf("reference %s is not of %s, or the secret is missing", p.Reference, mspID)
+		}
+	}
+	if first.Reference == other.Reference || first.Secret == other.Secret {
+		t.Error("two patients share a reference or a secret")
+	}
+	if again, err := open(t, path, vault).Patient(id); err != nil || again != first {
+		t.Errorf("after opening again: %s, want %s, %v", again.Reference, first.Reference, err)
+	}
+}
+
 // The boundary between issuer and identifier must not be movable.
 func TestPatientPartsDoNotRunTogether(t *testing.T) {
 	db := newDB(t)
@@ -246,7 +268,7 @@ func TestPatientPartsDoNotRunTogether(t *testing.T) {
 func TestOpenRefusesAFileInUse(t *testing.T) {
 	vault, path := newVault(t), filepath.Join(t.TempDir(), "state.db")
 	open(t, path, vault)
-	if _, err := state.Open(path, vault); !errors.Is(err, state.ErrInUse) {
+	if _, err := state.Open(path, vault, mspID); !errors.Is(err, state.ErrInUse) {
 		t.Fatalf("second Open: %v", err)
 	}
 }
@@ -263,7 +285,7 @@ func TestOpenRefusesANewerFormat(t *testing.T) {
 		t.Fatal(err)
 	}
 	before, _ := os.ReadFile(path)
-	if _, err := state.Open(path, vault); !errors.Is(err, state.ErrNewer) {
+	if _, err := state.Open(path, vault, mspID); !errors.Is(err, state.ErrNewer) {
 		t.Fatalf("Open: %v", err)
 	}
 	if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
@@ -333,7 +355,7 @@ func TestFileHoldsNothingReadable(t *testing.T) {
 	if _, err := db.Patient(document.PatientID{Issuer: "PLANTED-ISSUER", Identifier: "PLANTED-ID"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := db.Settle([]document.Receipt{{ID: entry.Item.ID, State: document.Anchored}}, nil); err != nil {
+	if err := db.Settle([]document.Receipt{{ID: entry.Item.ID, State: document.Anchored}}); err != nil {
 		t.Fatal(err)
 	}
 	db.Close()

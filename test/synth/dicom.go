@@ -39,8 +39,8 @@ func (m modality) frame() int { return m.rows * m.columns * m.samples * m.bytes 
 
 // Image is one DICOM instance.
 type Image struct {
-	Patient                 Person
-	NoPatient               bool // leaves the patient's identifier empty
+	Patient                 Person // without a number, the file names nobody
+	Issuer                  string // of the number
 	Study, Series, Instance string
 	Description             string
 	Time                    time.Time
@@ -123,11 +123,9 @@ func (i Image) dataset() []byte {
 	d.text(0x00080201, "SH", "+0000")
 	d.text(0x00081030, "LO", i.Description)
 	d.text(0x00100010, "PN", i.Patient.Name())
-	if i.NoPatient {
-		d.text(0x00100020, "LO", "")
-	} else {
-		d.text(0x00100020, "LO", i.Patient.NHS)
-		d.text(0x00100021, "LO", Issuer)
+	d.text(0x00100020, "LO", i.Patient.NHS)
+	if i.Patient.NHS != "" {
+		d.text(0x00100021, "LO", i.Issuer)
 	}
 	d.text(0x00100030, "DA", i.Patient.Birth)
 	d.text(0x00100040, "CS", i.Patient.Sex)

@@ -159,9 +159,13 @@ func (g *generator) image(study string, p Person, m modality, number, frames int
 	if m.name == "MR" {
 		syntax = ImplicitLittleEndian
 	}
+	issuer := Issuer
+	if m.name == "US" {
+		issuer = OtherIssuer
+	}
 	instance := fmt.Sprintf("%s/%d", study, number)
 	return Image{
-		Patient: p, Study: g.uid(study), Series: g.uid(study, "series"), Instance: g.uid(instance),
+		Patient: p, Issuer: issuer, Study: g.uid(study), Series: g.uid(study, "series"), Instance: g.uid(instance),
 		Description: "Synthetic " + m.name + " study", Time: g.now, Number: number, Frames: frames,
 		Syntax: syntax, Sender: "SYNTH_1",
 		modality: m, noise: g.noise(m.frame()*frames, instance),
@@ -184,8 +188,8 @@ func (g *generator) sharedImage(hospital string, p Person) error {
 	return g.writeImage(hospital, "shared", g.image("shared", p, cr, 1, 1), File{Outcome: Anchored})
 }
 
-// oddImages are a duplicate, the same object sent by another program, a variant, an image cut short and one that names
-// nobody.
+// oddImages are a duplicate, the same object sent by another program, a variant, an image cut short, one that names
+// nobody and three that name placeholders.
 func (g *generator) oddImages(hospital string, p Person) error {
 	img := g.image(hospital+"/odd", p, mr, 1, 1)
 	first := imagePath(hospital, "odd", img)
@@ -205,11 +209,20 @@ func (g *generator) oddImages(hospital string, p Person) error {
 	if err := g.writeImage(hospital, "variant", variant, File{Outcome: Anchored, VariantOf: first}); err != nil {
 		return err
 	}
-	nobody := g.image(hospital+"/nobody", p, mr, 1, 1)
-	nobody.NoPatient = true
-	quarantine := File{Outcome: Quarantined, Reason: document.ReasonNoPatient}
-	if err := g.writeImage(hospital, "nobody", nobody, quarantine); err != nil {
-		return err
+	for _, nobody := range []struct {
+		folder, identifier string
+		reason             document.Reason
+	}{
+		{"nobody", "", document.ReasonNoPatient},
+		{"placeholder", "ID1", document.ReasonPlaceholder},
+		{"zeros", "0000000000", document.ReasonPlaceholder},
+		{"walk-in", Placeholder, document.ReasonPlaceholder},
+	} {
+		img := g.image(hospital+"/"+nobody.folder, p, mr, 1, 1)
+		img.Patient.NHS = nobody.identifier
+		if err := g.writeImage(hospital, nobody.folder, img, File{Outcome: Quarantined, Reason: nobody.reason}); err != nil {
+			return err
+		}
 	}
 	cut, _ := g.image(hospital+"/cut", p, mr, 1, 1).Encode()
 	return g.write(cut[:len(cut)*3/4], 0, File{
@@ -253,7 +266,7 @@ func (g *generator) letters(hospital string, people []Person) error {
 	})
 }
 
-// notes are text files, in UTF-8.
+// notes are text files, in UTF-8, and one that somebody filed under a mistyped number.
 func (g *generator) notes(hospital string, people []Person) error {
 	for _, p := range people {
 		where := path.Join(hospital, "documents", p.NHS, "note-1.txt")
@@ -263,7 +276,13 @@ func (g *generator) notes(hospital string, people []Person) error {
 			return err
 		}
 	}
-	return nil
+	p := people[0]
+	p.NHS = p.mistyped()
+	g.noteText(Identifier, p.NHS)
+	where := path.Join(hospital, "documents", p.NHS, "note-2.txt")
+	return g.writeDocument(where, p, fmt.Appendf(nil, "NHS number %s, seen again at %s.\n", p.NHS, hospital), File{
+		Format: document.FormatText, Outcome: Quarantined, Reason: document.ReasonBadIdentifier,
+	})
 }
 
 func imagePath(hospital, folder string, img Image) string {
@@ -273,9 +292,7 @@ func imagePath(hospital, folder string, img Image) string {
 func (g *generator) writeImage(hospital, folder string, img Image, f File) error {
 	data, offset := img.Encode()
 	f.Path, f.Hospital, f.Format = imagePath(hospital, folder, img), hospital, document.FormatDICOM
-	if !img.NoPatient {
-		f.NHS = img.Patient.NHS
-	}
+	f.NHS = img.Patient.NHS
 	return g.write(data, offset, f)
 }
 

@@ -21,7 +21,7 @@ type File struct {
 	Size     int64           `json:"size"`
 	SHA256   string          `json:"sha256"`        // of the file, hexadecimal
 	Offset   int64           `json:"offset"`        // where the document's digest begins
-	NHS      string          `json:"nhs,omitempty"` // whose it is
+	NHS      string          `json:"nhs,omitempty"` // whose it is, by the number or placeholder that it comes with
 
 	Outcome   Outcome         `json:"outcome"`
 	Original  string          `json:"original,omitempty"`   // the path of the file that a duplicate repeats

@@ -3,9 +3,12 @@ package synth
 import (
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/medanchor/medanchor/document"
 )
 
 // The DICOM character sets that people's names are written in.
@@ -16,7 +19,15 @@ const (
 
 // Issuer is the Issuer of Patient ID (0010,0021) of NHS numbers. A hospital's rule for its documents folder names the
 // same, so that both doors lead to one patient.
-const Issuer = "NHS"
+const Issuer = document.NHS
+
+// What only the hospitals know of their own systems, and so configure.
+const (
+	// OtherIssuer is what ultrasound writes in place of Issuer.
+	OtherIssuer = "SYNTHETIC SPINE"
+	// Placeholder is what is written for patients whom nobody knows yet.
+	Placeholder = "WALK-IN"
+)
 
 // Person is someone who does not exist.
 type Person struct {
@@ -66,11 +77,17 @@ func pick(r *rand.Rand, from []string) string { return from[r.IntN(len(from))] }
 // newNHS gives a number of the 999 range with its modulus 11 check digit (NHS Data Dictionary, NHS NUMBER).
 func newNHS(r *rand.Rand) string {
 	for {
-		digits := fmt.Sprintf("999%06d", r.IntN(1_000_000))
+		digits := fmt.Sprintf("999%06d", r.IntN(999_999)) // not 999 999 9999, which is nobody's
 		if check := checkDigit(digits); check < 10 {
 			return fmt.Sprintf("%s%d", digits, check)
 		}
 	}
+}
+
+// mistyped gives the person's number with a last digit that is not its check digit.
+func (p Person) mistyped() string {
+	last := len(p.NHS) - 1
+	return p.NHS[:last] + strconv.Itoa((int(p.NHS[last]-'0')+1)%10)
 }
 
 // checkDigit gives 0 to 9, or 10 for a number that is not issued.

@@ -64,6 +64,7 @@ func TestSameSeedSameBytes(t *testing.T) {
 // TestManifestIsTrue reads every file by the product's own parsers and compares with what the manifest says.
 func TestManifestIsTrue(t *testing.T) {
 	dir, m := small(t, 1)
+	rules := document.PatientRules{Placeholders: []string{synth.Placeholder}}
 	byPath := map[string]synth.File{}
 	instances := map[string]string{}
 	onDisk := 0
@@ -83,10 +84,18 @@ func TestManifestIsTrue(t *testing.T) {
 		if int64(len(data)) != f.Size || hex.EncodeToString(sum[:]) != f.SHA256 {
 			t.Errorf("%s: size or digest differ from the manifest", f.Path)
 		}
+		problem := f.Reason // of what the reader sees: it knows no rules of who is a patient
+		if problem == document.ReasonPlaceholder || problem == document.ReasonBadIdentifier {
+			problem = ""
+		}
 		got := reader.Read(bytes.NewReader(data), data[:min(len(data), wire.Head)], f.Size, wire.Full)
-		if got.Format != f.Format || got.Problem != f.Reason || got.DatasetOffset != f.Offset {
+		if got.Format != f.Format || got.Problem != problem || got.DatasetOffset != f.Offset {
 			t.Errorf("%s: read as %q, problem %q, offset %d; want %q, %q, %d (%s)",
-				f.Path, got.Format, got.Problem, got.DatasetOffset, f.Format, f.Reason, f.Offset, got.Detail)
+				f.Path, got.Format, got.Problem, got.DatasetOffset, f.Format, problem, f.Offset, got.Detail)
+		}
+		named := document.PatientID{Issuer: synth.Issuer, Identifier: f.NHS}
+		if _, nobody := rules.Check(named); problem == "" && nobody != f.Reason {
+			t.Errorf("%s: %s is refused as %q, want %q", f.Path, f.NHS, nobody, f.Reason)
 		}
 		if f.Format != document.FormatDICOM {
 			if owner := path.Base(path.Dir(f.Path)); owner != f.NHS {
@@ -177,7 +186,7 @@ func TestCounts(t *testing.T) {
 		for _, n := range c.Quarantined {
 			sum += n
 		}
-		if sum != c.Files || c.Duplicates != 3 || c.Variants != 1 || len(c.Quarantined) != 3 {
+		if sum != c.Files || c.Duplicates != 3 || c.Variants != 1 || len(c.Quarantined) != 5 {
 			t.Errorf("%s: %+v", hospital, c)
 		}
 	}
