@@ -89,7 +89,7 @@ func (a *App) openStores(ctx context.Context) (err error) {
 	if a.vault, err = seal.Load(c.Vault.KeyFile, c.Data, c.Vault.RecoveryRecipient); err != nil {
 		return err
 	}
-	if a.state, err = state.Open(filepath.Join(c.Data, stateFile), a.vault); err != nil {
+	if a.state, err = state.Open(filepath.Join(c.Data, stateFile), a.vault, c.Ledger.MSPID); err != nil {
 		return err
 	}
 	a.open.push(stateFile, a.state.Close)
@@ -144,7 +144,7 @@ func (a *App) openPipeline(ctx context.Context, trace func(document.State)) erro
 	a.pipeline = ingest.New(ingest.Options{
 		Inspector: pool, Sealer: a.vault, Blocks: blocks{a.node},
 		Known: a.state, Patients: a.state, Journal: a.state,
-		Log: a.log, Issuer: c.Patients.Issuer, Workers: runtime.GOMAXPROCS(0),
+		Log: a.log, Rules: c.Patients.rules(), Workers: runtime.GOMAXPROCS(0),
 		Queued: a.anchorer.Kick, Trace: trace,
 	})
 	for _, f := range c.Folders {

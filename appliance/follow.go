@@ -2,6 +2,7 @@ package appliance
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -84,7 +85,12 @@ func (a *App) followFrom(ctx context.Context, next uint64) (applied bool, err er
 			a.streamBroke(ctx, err)
 			return applied, nil
 		}
-		if err := a.index.Apply(indexBlock(block)); err != nil {
+		err = a.index.Apply(indexBlock(block))
+		if errors.Is(err, index.ErrUnreadable) {
+			a.streamBroke(ctx, err)
+			return applied, nil
+		}
+		if err != nil {
 			return applied, err
 		}
 		applied = true
@@ -102,12 +108,9 @@ func (a *App) streamBroke(ctx context.Context, err error) {
 }
 
 func indexBlock(b ledger.Block) index.Block {
-	block := index.Block{Number: b.Number, Anchorings: b.Anchorings}
-	for _, d := range b.Documents {
-		block.Documents = append(block.Documents, index.Document{Document: d.Document, Anchoring: d.Anchoring})
-	}
-	for _, v := range b.Versions {
-		block.Versions = append(block.Versions, index.Version{Version: v.Version, Anchoring: v.Anchoring})
+	block := index.Block{Number: b.Number}
+	for _, w := range b.Writes {
+		block.Writes = append(block.Writes, index.Write(w))
 	}
 	return block
 }

@@ -78,7 +78,7 @@ func (a *App) Records(_ context.Context, all bool) ([]control.Record, error) {
 			extend(&records[n-1], v, at)
 			return true
 		}
-		r := control.Record{Patient: v.Patient, Record: v.Record, Kind: v.Kind, Time: v.Time, Member: at.MSPID}
+		r := control.Record{Patient: v.Patient, Record: v.Record, Kind: v.Kind, Date: v.Date, Member: at.MSPID}
 		extend(&r, v, at)
 		records = append(records, r)
 		return true

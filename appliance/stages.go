@@ -64,29 +64,22 @@ func (c channel) Endorse(ctx context.Context, b record.Batch) (ingest.Endorsed, 
 }
 
 // Anchored implements ingest.Ledger.
-func (c channel) Anchored(ctx context.Context, tag record.Tag) (ingest.Position, record.CID, error) {
+func (c channel) Anchored(ctx context.Context, tag record.Tag) (ingest.Position, error) {
 	d, err := c.client.Document(ctx, tag)
 	if err != nil {
-		return ingest.Position{}, record.CID{}, err
+		return ingest.Position{}, err
+	}
+	if d.Erased != nil {
+		return ingest.Position{}, fmt.Errorf("document %s was erased just now", tag)
 	}
 	if c.last.id != d.Anchoring.TxID {
 		tx, err := c.client.Transaction(ctx, d.Anchoring.TxID)
 		if err != nil {
-			return ingest.Position{}, record.CID{}, err
+			return ingest.Position{}, err
 		}
 		*c.last = lookedUp{d.Anchoring.TxID, tx.Block}
 	}
-	at := ingest.Position{TxID: d.Anchoring.TxID.String(), Block: c.last.block, Time: d.Anchoring.Time}
-	return at, d.Document.CID, nil
-}
-
-// LastVersion implements ingest.Ledger.
-func (c channel) LastVersion(ctx context.Context, patient record.Reference, tag record.Tag) (uint16, error) {
-	versions, err := c.client.Versions(ctx, patient, tag)
-	if err != nil || len(versions) == 0 {
-		return 0, err
-	}
-	return versions[len(versions)-1].Number, nil
+	return ingest.Position{TxID: d.Anchoring.TxID.String(), Block: c.last.block, Time: d.Anchoring.Time}, nil
 }
 
 // endorsed is a prepared transaction as the Anchorer sees it.

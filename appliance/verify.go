@@ -110,7 +110,8 @@ func (a *App) verifyContent(ctx context.Context, content control.Content) ([]con
 
 // unknownContent explains content that this hospital never took in: another version of the same DICOM instance, perhaps.
 func (a *App) unknownContent(content control.Content) (control.Verdict, error) {
-	patient, found, err := a.state.FindPatient(content.Metadata.Patient.Normal(a.config.Patients.Issuer))
+	id, _ := a.config.Patients.rules().Check(content.Metadata.Patient) // who is nobody was never registered
+	patient, found, err := a.state.FindPatient(id)
 	if err != nil {
 		return control.Verdict{}, err
 	}
@@ -153,6 +154,11 @@ func (a *App) askLedger(ctx context.Context, item document.Item, d document.Dige
 	}
 	if err != nil {
 		return verdict, fmt.Errorf("%w: %w", control.ErrLedgerAway, err)
+	}
+	if anchored.Erased != nil {
+		verdict.Finding = control.FindingErased
+		verdict.Explanation = "it was erased from the patient's history by a decision on the ledger"
+		return verdict, nil
 	}
 	tx, err := a.ledger.Transaction(ctx, anchored.Anchoring.TxID)
 	if err != nil {

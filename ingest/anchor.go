@@ -23,13 +23,10 @@ const (
 
 // Ledger is the channel, as the Anchorer uses it.
 type Ledger interface {
-	// Endorse has the peers simulate the batch. A record.Error with code VersionConflict names a version whose number is
-	// not the next of its record.
+	// Endorse has the peers simulate the batch.
 	Endorse(ctx context.Context, b record.Batch) (Endorsed, error)
-	// Anchored says where a document stands on the ledger, and which CID it has there.
-	Anchored(ctx context.Context, tag record.Tag) (Position, record.CID, error)
-	// LastVersion is the number of the record's last version on the ledger; 0 if it is not there.
-	LastVersion(ctx context.Context, patient record.Reference, tag record.Tag) (uint16, error)
+	// Anchored says where a document stands on the ledger.
+	Anchored(ctx context.Context, tag record.Tag) (Position, error)
 }
 
 // Endorsed is a transaction that is ready to be sent.
@@ -52,8 +49,7 @@ type Position struct {
 type Outbox interface {
 	Pending(limit int) ([]document.Item, error)
 	Submitting(document.Submission) error
-	Settle(receipts []document.Receipt, versions map[record.Tag]uint16) error
-	LastVersion(record.Tag) (uint16, error)
+	Settle(receipts []document.Receipt) error
 }
 
 // AnchorerOptions are what an Anchorer works with. All are required but Trace.
@@ -73,8 +69,6 @@ type Anchorer struct {
 	mu    sync.Mutex
 	away  error
 	since time.Time
-
-	learnt map[record.Tag]uint16 // last versions that the ledger told after a conflict; of Run's goroutine only
 }
 
 // NewAnchorer makes an Anchorer.
@@ -82,7 +76,7 @@ func NewAnchorer(o AnchorerOptions) *Anchorer {
 	if o.Trace == nil {
 		o.Trace = func(document.State) {}
 	}
-	return &Anchorer{AnchorerOptions: o, kick: make(chan struct{}, 1), learnt: make(map[record.Tag]uint16)}
+	return &Anchorer{AnchorerOptions: o, kick: make(chan struct{}, 1)}
 }
 
 // Kick says that the outbox has something new.
@@ -172,14 +166,8 @@ func (a *Anchorer) next(ctx context.Context) (int, error) {
 	if len(items) == 0 {
 		return 0, nil
 	}
-	p, err := a.pack(items)
-	if err != nil {
-		return 0, err
-	}
+	p := pack(items)
 	endorsed, err := a.Ledger.Endorse(ctx, p.batch)
-	if i, ok := conflict(err, p.batch); ok {
-		return 0, a.learnVersion(ctx, p.batch.Versions[i])
-	}
 	if err != nil {
 		return 0, err
 	}
@@ -191,15 +179,8 @@ func (a *Anchorer) next(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	versions, err := a.written(ctx, endorsed, p)
-	if err != nil {
-		return 0, err
-	}
-	if err := a.Outbox.Settle(receipts, versions); err != nil {
+	if err := a.Outbox.Settle(receipts); err != nil {
 		return 0, &outboxError{err}
-	}
-	for tag := range versions {
-		delete(a.learnt, tag)
 	}
 	for i := range receipts {
 		a.Trace(receipts[i].State)
@@ -225,29 +206,6 @@ func (a *Anchorer) submit(ctx context.Context, endorsed Endorsed, p packed) (Pos
 	return endorsed.Submit(ctx)
 }
 
-// conflict returns which version of the batch does not have the next number of its record.
-func conflict(err error, b record.Batch) (index int, ok bool) {
-	refused, ok := errors.AsType[*record.Error](err)
-	if !ok || refused.Code != record.VersionConflict {
-		return 0, false
-	}
-	return refused.Index, refused.Index >= 0 && refused.Index < len(b.Versions)
-}
-
-// learnVersion asks the ledger for a record's last version, so that the next attempt continues after it.
-func (a *Anchorer) learnVersion(ctx context.Context, v record.Version) error {
-	n, err := a.Ledger.LastVersion(ctx, v.Patient, v.Record)
-	if err != nil {
-		return err
-	}
-	if n+1 == v.Number {
-		return errors.New("the peer that endorses and the one that answers are not at the same block yet")
-	}
-	a.learnt[v.Record] = n
-	a.Kick()
-	return nil
-}
-
 // packed is a batch with the items behind its documents, in the order of the documents.
 type packed struct {
 	batch record.Batch
@@ -255,7 +213,7 @@ type packed struct {
 }
 
 // pack groups items into versions of their records, in the order in which the records first appear.
-func (a *Anchorer) pack(items []document.Item) (packed, error) {
+func pack(items []document.Item) packed {
 	byRecord := make(map[record.Tag][]document.Item)
 	var order []record.Tag
 	for _, item := range items {
@@ -266,14 +224,9 @@ func (a *Anchorer) pack(items []document.Item) (packed, error) {
 	}
 	var p packed
 	for _, tag := range order {
-		last, err := a.lastVersion(tag)
-		if err != nil {
-			return packed{}, err
-		}
 		joined := byRecord[tag]
 		version := record.Version{
-			Patient: joined[0].Patient, Record: tag, Number: last + 1,
-			Kind: joined[0].Kind, Time: day(joined[0].Metadata.Time),
+			Patient: joined[0].Patient, Record: tag, Kind: joined[0].Kind, Date: day(joined[0].Metadata.Time),
 		}
 		for _, item := range joined {
 			version.Documents = append(version.Documents,
@@ -282,63 +235,47 @@ func (a *Anchorer) pack(items []document.Item) (packed, error) {
 		p.batch.Versions = append(p.batch.Versions, version)
 		p.items = append(p.items, joined...)
 	}
-	return p, nil
+	return p
 }
 
-// day cuts a time down to what the ledger may know of it. A time to the second is nearly unique: it would tie together the
-// copies of one file that two hospitals hold, and a person to their reference for whoever knows of the appointment.
+// day cuts a time down to what the ledger has room for.
 func day(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
 
-func (a *Anchorer) lastVersion(tag record.Tag) (uint16, error) {
-	if n, ok := a.learnt[tag]; ok {
-		return n, nil
-	}
-	n, err := a.Outbox.LastVersion(tag)
-	if err != nil {
-		return 0, &outboxError{err}
-	}
-	return n, nil
-}
-
-// receipts says where each document stands: in this transaction, or in the earlier one that created it.
+// receipts says what became of each document, and where it stands: in this transaction, or in the earlier one that created
+// it. An erased one stands nowhere.
 func (a *Anchorer) receipts(ctx context.Context, endorsed Endorsed, p packed, at Position) ([]document.Receipt, error) {
 	receipts := make([]document.Receipt, len(p.items))
 	for i, outcome := range endorsed.Outcomes() {
-		item, position, state := p.items[i], at, document.Anchored
+		position := at
 		if outcome != record.Created {
-			earlier, cid, err := a.Ledger.Anchored(ctx, item.Tag)
-			if err != nil {
+			position = Position{}
+		}
+		if outcome == record.Existing || outcome == record.Conflict {
+			var err error
+			if position, err = a.Ledger.Anchored(ctx, p.items[i].Tag); err != nil {
 				return nil, err
-			}
-			position = earlier
-			if cid != item.CID {
-				state = document.Quarantined
 			}
 		}
 		receipts[i] = document.Receipt{
-			ID: item.ID, State: state, TxID: position.TxID, Block: position.Block, Time: position.Time.UnixMilli(),
+			ID: p.items[i].ID, State: document.Anchored, Reason: refused(outcome),
+			TxID: position.TxID, Block: position.Block, Time: position.Time.UnixMilli(),
 		}
-		if state == document.Quarantined {
-			receipts[i].Reason = document.ReasonLedgerConflict
+		if receipts[i].Reason != "" {
+			receipts[i].State = document.Quarantined
 		}
 	}
 	return receipts, nil
 }
 
-// written returns the last version of each record of the batch. Where some documents were there before, the ledger is asked.
-func (a *Anchorer) written(ctx context.Context, endorsed Endorsed, p packed) (map[record.Tag]uint16, error) {
-	versions := make(map[record.Tag]uint16, len(p.batch.Versions))
-	outcomes := endorsed.Outcomes()
-	for _, v := range p.batch.Versions {
-		versions[v.Record] = v.Number
-		if slices.Contains(outcomes[:len(v.Documents)], record.Existing) || slices.Contains(outcomes[:len(v.Documents)], record.Conflict) {
-			n, err := a.Ledger.LastVersion(ctx, v.Patient, v.Record)
-			if err != nil {
-				return nil, err
-			}
-			versions[v.Record] = n
-		}
-		outcomes = outcomes[len(v.Documents):]
+// refused is why the ledger does not have what the item holds; empty if it does.
+func refused(o record.Outcome) document.Reason {
+	switch o {
+	case record.Created, record.Existing:
+		return ""
+	case record.Conflict:
+		return document.ReasonLedgerConflict
+	case record.Erased:
+		return document.ReasonErased
 	}
-	return versions, nil
+	return ""
 }

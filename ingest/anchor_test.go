@@ -15,16 +15,14 @@ import (
 // chain is a ledger in memory, with faults to inject.
 type chain struct {
 	documents map[record.Tag]record.CID
-	versions  map[record.Tag]uint16
+	erased    map[record.Tag]bool
 	batches   []record.Batch
 	away      int // how many more times it is away
 	lost      int // how many more times a commit's answer is lost
-	lag       int // how many more times the last version is not known yet
-	asked     int // how often the last version was asked for
 }
 
 func newChain() *chain {
-	return &chain{documents: make(map[record.Tag]record.CID), versions: make(map[record.Tag]uint16)}
+	return &chain{documents: make(map[record.Tag]record.CID), erased: make(map[record.Tag]bool)}
 }
 
 type transaction struct {
@@ -38,26 +36,30 @@ func (c *chain) Endorse(_ context.Context, b record.Batch) (ingest.Endorsed, err
 		c.away--
 		return nil, errInjected
 	}
+	if err := b.Validate(); err != nil {
+		return nil, err
+	}
 	t := transaction{chain: c, batch: b}
-	for i, v := range b.Versions {
-		fresh := false
+	for _, v := range b.Versions {
 		for _, d := range v.Documents {
-			cid, ok := c.documents[d.Tag]
-			switch {
-			case !ok:
-				t.outcomes = append(t.outcomes, record.Created)
-				fresh = true
-			case cid == d.CID:
-				t.outcomes = append(t.outcomes, record.Existing)
-			default:
-				t.outcomes = append(t.outcomes, record.Conflict)
-			}
-		}
-		if fresh && v.Number != c.versions[v.Record]+1 {
-			return nil, &record.Error{Code: record.VersionConflict, Index: i, Message: "taken"}
+			t.outcomes = append(t.outcomes, c.outcome(d))
 		}
 	}
 	return t, nil
+}
+
+func (c *chain) outcome(d record.Document) record.Outcome {
+	cid, there := c.documents[d.Tag]
+	switch {
+	case c.erased[d.Tag]:
+		return record.Erased
+	case !there:
+		return record.Created
+	case cid == d.CID:
+		return record.Existing
+	default:
+		return record.Conflict
+	}
 }
 
 func (t transaction) TxID() string               { return "ab" }
@@ -66,9 +68,8 @@ func (t transaction) Outcomes() []record.Outcome { return t.outcomes }
 func (t transaction) Submit(context.Context) (ingest.Position, error) {
 	t.chain.batches = append(t.chain.batches, t.batch)
 	for _, v := range t.batch.Versions {
-		t.chain.versions[v.Record] = v.Number
 		for _, d := range v.Documents {
-			if _, ok := t.chain.documents[d.Tag]; !ok {
+			if t.chain.outcome(d) == record.Created {
 				t.chain.documents[d.Tag] = d.CID
 			}
 		}
@@ -80,17 +81,12 @@ func (t transaction) Submit(context.Context) (ingest.Position, error) {
 	return ingest.Position{TxID: "ab", Block: uint64(len(t.chain.batches)), Time: time.UnixMilli(1)}, nil
 }
 
-func (c *chain) Anchored(_ context.Context, tag record.Tag) (ingest.Position, record.CID, error) {
-	return ingest.Position{TxID: "earlier", Block: 1}, c.documents[tag], nil
-}
-
-func (c *chain) LastVersion(_ context.Context, _ record.Reference, tag record.Tag) (uint16, error) {
-	c.asked++
-	if c.lag > 0 {
-		c.lag--
-		return c.versions[tag] - 1, nil
+// Anchored knows documents that are there; of erased ones there is no position.
+func (c *chain) Anchored(_ context.Context, tag record.Tag) (ingest.Position, error) {
+	if _, there := c.documents[tag]; !there || c.erased[tag] {
+		return ingest.Position{}, errInjected
 	}
-	return c.versions[tag], nil
+	return ingest.Position{TxID: "earlier", Block: 1}, nil
 }
 
 // waiting puts n queued items into the world, spread over records.
@@ -100,6 +96,7 @@ func waiting(w *world, n, records int) {
 			ID: document.ItemID{byte(i), byte(i >> 8), 1}, State: document.Queued, Kind: record.KindImaging,
 			Tag: record.Tag{byte(i), byte(i >> 8), 1}, CID: record.CID{0x55, byte(i), byte(i >> 8)},
 			Record: record.Tag{byte(i % records), 2}, Patient: record.Reference{1},
+			Metadata: document.Metadata{Time: time.Date(2026, 3, 2, 8, 1, 2, 3, time.FixedZone("", 3600))},
 		})
 	}
 }
@@ -136,10 +133,8 @@ func TestTheOutboxGoesInBatchesGroupedByRecord(t *testing.T) {
 	if got := len(c.batches[0].Versions); got != 7 {
 		t.Errorf("the first batch has %d versions", got)
 	}
-	for tag, n := range c.versions {
-		if n != 3 || w.versions[tag] != 3 {
-			t.Errorf("record %s is at version %d, known as %d", tag, n, w.versions[tag])
-		}
+	if got, want := c.batches[2].Versions[0].Date, time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC); !got.Equal(want) {
+		t.Errorf("the ledger has the date %s, want the day, %s", got, want)
 	}
 	if n := len(w.inState(document.Anchored)); n != 1200 {
 		t.Errorf("%d anchored", n)
@@ -175,41 +170,35 @@ func TestALostAnswerIsNotASecondDocument(t *testing.T) {
 			t.Errorf("the receipt is of transaction %s", item.TxID)
 		}
 	}
-	if n := w.versions[items[0].Record]; n != 1 {
-		t.Errorf("the record is known at version %d", n)
-	}
 }
 
-// A record's next version may be taken: after a lost answer, with more documents in the batch than before.
-func TestATakenVersionIsRenumbered(t *testing.T) {
+// Of a lost answer's documents that come again with others, only the others are new: those of a record are one version more.
+func TestKnownDocumentsDoNotHoldTheOthersUp(t *testing.T) {
 	w, c := newWorld(), newChain()
 	waiting(w, 3, 1)
-	first := w.items[0]
-	c.documents[first.Tag], c.versions[first.Record] = first.CID, 4
+	c.documents[w.items[0].Tag] = w.items[0].CID
 	anchor(t, w, c)
-	if got := c.batches[0].Versions[0].Number; got != 5 {
-		t.Fatalf("anchored as version %d, the ledger was at 4", got)
+	for i, item := range w.inState(document.Anchored) {
+		if want := map[bool]string{true: "earlier", false: "ab"}[i == 0]; item.TxID != want {
+			t.Errorf("item %d: the receipt is of transaction %s, want %s", i, item.TxID, want)
+		}
 	}
-	if n := w.versions[first.Record]; n != 5 {
-		t.Fatalf("the record is known at version %d", n)
+	if n := len(w.inState(document.Anchored)); n != 3 || len(c.batches) != 1 {
+		t.Fatalf("%d anchored by %d transactions", n, len(c.batches))
 	}
 }
 
-// The peer that endorses knows a version that the hospital's own does not know yet: asking on at once would help nobody.
-func TestAPeerThatLagsIsWaitedFor(t *testing.T) {
+func TestAnErasedDocumentIsNotAnchoredAgain(t *testing.T) {
 	w, c := newWorld(), newChain()
-	waiting(w, 1, 1)
-	c.lag = 1
-	c.versions[w.items[0].Record] = 1
-	a := anchor(t, w, c)
-	if got := c.batches[0].Versions[0].Number; got != 2 {
-		t.Fatalf("anchored as version %d", got)
+	waiting(w, 2, 1)
+	c.erased[w.items[0].Tag] = true
+	anchor(t, w, c)
+	kept := w.inState(document.Quarantined)
+	if len(kept) != 1 || kept[0].Reason != document.ReasonErased || kept[0].TxID != "" {
+		t.Fatalf("kept: %+v", kept)
 	}
-	if _, away := a.Away(); away != nil {
-		t.Fatalf("still away: %v", away)
-	}
-	if c.asked != 2 {
-		t.Fatalf("the last version was asked for %d times, not once in vain and once more", c.asked)
+	if n := len(w.inState(document.Anchored)); n != 1 {
+		t.Fatalf("%d anchored", n)
 	}
 }
 
@@ -241,6 +230,6 @@ func TestAnOutboxThatFailsIsFatal(t *testing.T) {
 // failingOutbox cannot settle.
 type failingOutbox struct{ *world }
 
-func (failingOutbox) Settle([]document.Receipt, map[record.Tag]uint16) error {
+func (failingOutbox) Settle([]document.Receipt) error {
 	return fmt.Errorf("settle: %w", errInjected)
 }

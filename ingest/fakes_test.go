@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -25,7 +24,6 @@ type world struct {
 	items     []document.Item
 	claims    map[document.Claim]document.ItemID
 	patients  map[document.PatientID]document.Patient
-	versions  map[record.Tag]uint16
 	stored    map[record.CID]bool
 	discarded int
 	groups    []int // entries of each commit
@@ -45,7 +43,6 @@ func newWorld() *world {
 	return &world{
 		claims:   make(map[document.Claim]document.ItemID),
 		patients: make(map[document.PatientID]document.Patient),
-		versions: make(map[record.Tag]uint16),
 		stored:   make(map[record.CID]bool),
 		acked:    make(map[document.Claim]bool),
 		released: make(map[document.Claim]error),
@@ -58,7 +55,7 @@ func newWorld() *world {
 func (w *world) options() ingest.Options {
 	return ingest.Options{
 		Inspector: w, Sealer: sealer{}, Blocks: w, Known: w, Patients: w, Journal: w,
-		Log: slog.New(slog.DiscardHandler), Issuer: "default", Workers: 4,
+		Log: slog.New(slog.DiscardHandler), Rules: document.PatientRules{Issuer: "default"}, Workers: 4,
 		Trace: func(s document.State) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -294,7 +291,7 @@ func (w *world) Pending(limit int) (items []document.Item, err error) {
 
 func (w *world) Submitting(document.Submission) error { return nil }
 
-func (w *world) Settle(receipts []document.Receipt, versions map[record.Tag]uint16) error {
+func (w *world) Settle(receipts []document.Receipt) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, r := range receipts {
@@ -305,17 +302,10 @@ func (w *world) Settle(receipts []document.Receipt, versions map[record.Tag]uint
 			}
 		}
 	}
-	maps.Copy(w.versions, versions)
 	for range receipts {
 		w.settled <- struct{}{}
 	}
 	return nil
-}
-
-func (w *world) LastVersion(tag record.Tag) (uint16, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.versions[tag], nil
 }
 
 var errInjected = errors.New("injected")

@@ -74,22 +74,31 @@ func (c *Client) Prepare(ctx context.Context, batch record.Batch) (*Submission, 
 // Submit sends the transaction and waits until the peer has committed its block. Errors are a *TransactionError of
 // phase Submit or Commit.
 func (s *Submission) Submit(ctx context.Context) (Receipt, error) {
-	submitting, cancel := context.WithTimeout(ctx, s.client.options.Timeout)
-	defer cancel()
-	commit, err := s.transaction.SubmitWithContext(submitting)
+	block, err := s.client.send(ctx, s.TxID, s.transaction)
 	if err != nil {
-		return Receipt{}, failed(Submit, s.TxID, err)
+		return Receipt{}, err
 	}
-	waiting, cancel := context.WithTimeout(ctx, s.client.options.Timeout)
+	return Receipt{TxID: s.TxID, Block: block, Time: s.Time, Outcomes: s.Outcomes}, nil
+}
+
+// send sends an endorsed transaction and waits until the peer has committed its block, whose number it gives.
+func (c *Client) send(ctx context.Context, txID record.TxID, transaction *client.Transaction) (block uint64, err error) {
+	submitting, cancel := context.WithTimeout(ctx, c.options.Timeout)
+	defer cancel()
+	commit, err := transaction.SubmitWithContext(submitting)
+	if err != nil {
+		return 0, failed(Submit, txID, err)
+	}
+	waiting, cancel := context.WithTimeout(ctx, c.options.Timeout)
 	defer cancel()
 	status, err := commit.StatusWithContext(waiting)
 	if err != nil {
-		return Receipt{}, failed(Commit, s.TxID, err)
+		return 0, failed(Commit, txID, err)
 	}
 	if !status.Successful {
-		return Receipt{}, invalid(s.TxID, status)
+		return 0, invalid(txID, status)
 	}
-	return Receipt{TxID: s.TxID, Block: status.BlockNumber, Time: s.Time, Outcomes: s.Outcomes}, nil
+	return status.BlockNumber, nil
 }
 
 // Anchor prepares a batch and submits it. If nothing of it is new, nothing is sent, and only the receipt's Outcomes are

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/hyperledger/fabric-protos-go-apiv2/common"
 	"github.com/hyperledger/fabric-protos-go-apiv2/ledger/rwset"
@@ -12,20 +13,20 @@ import (
 	"github.com/medanchor/medanchor/chaincode/record"
 )
 
-// Block is what the valid transactions of one block wrote under the chaincode's name. Most fields are empty for a block
-// that only configures the channel.
+// Block is what the valid transactions of one block wrote under the chaincode's name, in their order. A block that only
+// configures the channel has no writes. What the values mean is not looked at: a newer chaincode may have other nouns.
 type Block struct {
-	Number     uint64
-	Anchorings []record.Anchoring
-	Documents  []Document
-	// Versions name their documents by tag only: the documents themselves are in Documents.
-	Versions []record.AnchoredVersion
+	Number uint64
+	Writes []Write
 }
 
-// Document is a document as written, with the ID of the anchoring that brought it, which is in the same Block.
-type Document struct {
-	record.Document
-	Anchoring record.AnchoringID
+// Write is one public write of a transaction.
+type Write struct {
+	TxID    record.TxID
+	Time    time.Time // the transaction's timestamp
+	Key     string
+	Value   []byte // empty if Deleted
+	Deleted bool
 }
 
 // parseBlock reads the writes of the chaincode in a block.
@@ -43,11 +44,7 @@ func parseBlock(b *common.Block, chaincode string) (Block, error) {
 		if err != nil {
 			return Block{}, fmt.Errorf("read transaction %d of block %d: %w", i, block.Number, err)
 		}
-		for _, w := range writes {
-			if err := block.add(w); err != nil {
-				return Block{}, fmt.Errorf("read transaction %d of block %d: %w", i, block.Number, err)
-			}
-		}
+		block.Writes = append(block.Writes, writes...)
 	}
 	return block, nil
 }
@@ -65,65 +62,20 @@ func validationCodes(b *common.Block) []peer.TxValidationCode {
 	return codes
 }
 
-// add takes in one write. Keys of other nouns are left alone: a newer chaincode may have some.
-func (b *Block) add(w *kvrwset.KVWrite) error {
-	switch key := w.GetKey(); {
-	case record.IsDocumentKey(key):
-		return b.addDocument(key, w.GetValue())
-	case record.IsVersionKey(key):
-		return b.addVersion(key, w.GetValue())
-	case record.IsAnchoringKey(key):
-		anchoring, err := record.DecodeAnchoring(w.GetValue())
-		b.Anchorings = append(b.Anchorings, anchoring)
-		return err
-	default:
-		return nil
-	}
-}
-
-func (b *Block) addDocument(key string, value []byte) error {
-	tag, err := record.ParseDocumentKey(key)
-	if err != nil {
-		return err
-	}
-	stored, err := record.DecodeDocument(value)
-	if err != nil {
-		return err
-	}
-	b.Documents = append(b.Documents, Document{
-		Document:  record.Document{Tag: tag, CID: stored.CID, VariantOf: stored.VariantOf},
-		Anchoring: stored.Anchoring,
-	})
-	return nil
-}
-
-func (b *Block) addVersion(key string, value []byte) error {
-	patient, tag, number, err := record.ParseVersionKey(key)
-	if err != nil {
-		return err
-	}
-	stored, err := record.DecodeVersion(value)
-	if err != nil {
-		return err
-	}
-	v := record.Version{Patient: patient, Record: tag, Number: number, Kind: stored.Kind, Time: stored.Time}
-	for _, d := range stored.Documents {
-		v.Documents = append(v.Documents, record.Document{Tag: d})
-	}
-	b.Versions = append(b.Versions, record.AnchoredVersion{Version: v, Anchoring: stored.Anchoring})
-	return nil
-}
-
 // writesOf gives the public writes of one transaction under the chaincode's name; none for what is not a transaction of
 // an endorser. Fabric nests them: Envelope, Payload, Transaction, TransactionAction, ChaincodeActionPayload,
 // ProposalResponsePayload, ChaincodeAction, TxReadWriteSet, NsReadWriteSet, KVRWSet.
-func writesOf(wire []byte, chaincode string) (writes []*kvrwset.KVWrite, err error) {
+func writesOf(wire []byte, chaincode string) (writes []Write, err error) {
 	envelope := &common.Envelope{}
 	if err := proto.Unmarshal(wire, envelope); err != nil {
 		return nil, err
 	}
 	payload, header, err := open(envelope)
 	if err != nil || common.HeaderType(header.GetType()) != common.HeaderType_ENDORSER_TRANSACTION {
+		return nil, err
+	}
+	id, err := record.ParseTxID(header.GetTxId())
+	if err != nil {
 		return nil, err
 	}
 	transaction := &peer.Transaction{}
@@ -139,12 +91,21 @@ func writesOf(wire []byte, chaincode string) (writes []*kvrwset.KVWrite, err err
 			if set.GetNamespace() != chaincode {
 				continue
 			}
-			kv := &kvrwset.KVRWSet{}
-			if err := proto.Unmarshal(set.GetRwset(), kv); err != nil {
+			if writes, err = appendWrites(writes, set, id, header.GetTimestamp().AsTime()); err != nil {
 				return nil, err
 			}
-			writes = append(writes, kv.GetWrites()...)
 		}
+	}
+	return writes, nil
+}
+
+func appendWrites(writes []Write, set *rwset.NsReadWriteSet, id record.TxID, stamp time.Time) ([]Write, error) {
+	kv := &kvrwset.KVRWSet{}
+	if err := proto.Unmarshal(set.GetRwset(), kv); err != nil {
+		return nil, err
+	}
+	for _, w := range kv.GetWrites() {
+		writes = append(writes, Write{id, stamp, w.GetKey(), w.GetValue(), w.GetIsDelete()})
 	}
 	return writes, nil
 }

@@ -3,7 +3,7 @@ package ledger
 import (
 	"crypto/rand"
 	"crypto/sha256"
-	"slices"
+	"reflect"
 	"testing"
 	"time"
 
@@ -12,6 +12,7 @@ import (
 	"github.com/hyperledger/fabric-protos-go-apiv2/ledger/rwset/kvrwset"
 	"github.com/hyperledger/fabric-protos-go-apiv2/peer"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/medanchor/medanchor/chaincode/record"
 )
@@ -31,11 +32,13 @@ func content(s string) record.CID {
 	return record.CID(append([]byte{0x55}, sum[:]...))
 }
 
-// version makes a version of a record of a patient named after the test, with documents that have their names' contents.
-func version(t *testing.T, rec string, number uint16, documents ...string) record.Version {
+// version makes a version of a record of a member's patient who is named after the test, with documents that have their
+// names' contents.
+func version(t *testing.T, mspID, rec string, documents ...string) record.Version {
+	who := name(t.Name())
 	v := record.Version{
-		Patient: record.Reference(name(t.Name())), Record: tag(t.Name() + rec), Number: number, Kind: record.KindLetter,
-		Time: time.Date(2024, 2, 29, 12, 0, 0, 0, time.UTC),
+		Patient: record.NewReference(mspID, [10]byte(who[:10])), Record: tag(t.Name() + rec), Kind: record.KindLetter,
+		Date: time.Date(2024, 2, 29, 0, 0, 0, 0, time.UTC),
 	}
 	for _, d := range documents {
 		v.Documents = append(v.Documents, record.Document{Tag: tag(t.Name() + d), CID: content(t.Name() + d)})
@@ -43,9 +46,9 @@ func version(t *testing.T, rec string, number uint16, documents ...string) recor
 	return v
 }
 
-// batch is version 1 of the test's record.
-func batch(t *testing.T, documents ...string) record.Batch {
-	return record.Batch{Versions: []record.Version{version(t, "record", 1, documents...)}}
+// batch is a version of the test's record.
+func batch(t *testing.T, mspID string, documents ...string) record.Batch {
+	return record.Batch{Versions: []record.Version{version(t, mspID, "record", documents...)}}
 }
 
 func marshal(t *testing.T, m proto.Message) []byte {
@@ -58,46 +61,30 @@ func marshal(t *testing.T, m proto.Message) []byte {
 }
 
 // envelope nests writes as Fabric does.
-func envelope(t *testing.T, kind common.HeaderType, namespace string, writes map[string][]byte) []byte {
+func envelope(t *testing.T, kind common.HeaderType, namespace string, id record.TxID, writes ...*kvrwset.KVWrite) []byte {
 	t.Helper()
-	kv := &kvrwset.KVRWSet{}
-	for key, value := range writes {
-		kv.Writes = append(kv.Writes, &kvrwset.KVWrite{Key: key, Value: value})
-	}
 	sets := &rwset.TxReadWriteSet{NsRwset: []*rwset.NsReadWriteSet{
-		{Namespace: "_lifecycle"}, {Namespace: namespace, Rwset: marshal(t, kv)},
+		{Namespace: "_lifecycle"}, {Namespace: namespace, Rwset: marshal(t, &kvrwset.KVRWSet{Writes: writes})},
 	}}
 	response := &peer.ProposalResponsePayload{Extension: marshal(t, &peer.ChaincodeAction{Results: marshal(t, sets)})}
 	action := &peer.ChaincodeActionPayload{
 		Action: &peer.ChaincodeEndorsedAction{ProposalResponsePayload: marshal(t, response)},
 	}
+	header := &common.ChannelHeader{Type: int32(kind), TxId: id.String(), Timestamp: timestamppb.New(stamp(id))}
 	return marshal(t, &common.Envelope{Payload: marshal(t, &common.Payload{
-		Header: &common.Header{ChannelHeader: marshal(t, &common.ChannelHeader{Type: int32(kind)})},
+		Header: &common.Header{ChannelHeader: marshal(t, header)},
 		Data:   marshal(t, &peer.Transaction{Actions: []*peer.TransactionAction{{Payload: marshal(t, action)}}}),
 	})})
 }
 
+// stamp gives each transaction another timestamp.
+func stamp(id record.TxID) time.Time { return time.Unix(1_800_000_000+int64(id[0]), 7).UTC() }
+
+// TestParseBlock reads what the valid transactions of a block wrote under the chaincode's name, and nothing else.
 func TestParseBlock(t *testing.T) {
 	const own = "medanchor"
-	txID := record.TxID{9, 9, 9}
-	anchoring := record.Anchoring{ID: txID.AnchoringID(), TxID: txID, MSPID: "AMSP", Time: time.Unix(1_800_000_000, 7).UTC()}
-	value, err := anchoring.Encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	v := version(t, "record", 3, "a", "b")
-	v.Documents[1].VariantOf = v.Documents[0].Tag
-	stored := record.StoredVersion{Kind: v.Kind, Time: v.Time, Anchoring: anchoring.ID}
-	writes := map[string][]byte{record.AnchoringKey(anchoring.ID): value, "Pnewer": []byte("a newer chaincode's noun")}
-	for _, d := range v.Documents {
-		stored.Documents = append(stored.Documents, d.Tag)
-		document := record.StoredDocument{CID: d.CID, Anchoring: anchoring.ID, VariantOf: d.VariantOf}
-		writes[record.DocumentKey(d.Tag)] = document.Encode()
-	}
-	writes[record.VersionKey(v.Patient, v.Record, v.Number)] = stored.Encode()
-	broken := map[string][]byte{record.DocumentKey(tag("x")): {9}}
-	transaction := common.HeaderType_ENDORSER_TRANSACTION
-
+	first, second, other := record.TxID{1}, record.TxID{2}, record.TxID{3}
+	put := func(key, value string) *kvrwset.KVWrite { return &kvrwset.KVWrite{Key: key, Value: []byte(value)} }
 	parse := func(codes []byte, transactions ...[]byte) (Block, error) {
 		return parseBlock(&common.Block{
 			Header:   &common.BlockHeader{Number: 42},
@@ -106,39 +93,37 @@ func TestParseBlock(t *testing.T) {
 		}, own)
 	}
 	valid, invalid := byte(peer.TxValidationCode_VALID), byte(peer.TxValidationCode_MVCC_READ_CONFLICT)
+	transaction := common.HeaderType_ENDORSER_TRANSACTION
 
-	block, err := parse([]byte{valid, invalid, valid, valid},
-		envelope(t, transaction, own, writes),
-		envelope(t, transaction, own, broken), // invalid: not looked at
-		envelope(t, transaction, "other", broken),
-		envelope(t, common.HeaderType_CONFIG, own, broken),
+	block, err := parse([]byte{valid, invalid, valid, valid, valid},
+		envelope(t, transaction, own, first, put("Dtag", "document"), put("~", "a newer chaincode's noun")),
+		envelope(t, transaction, own, other, put("Dtag", "invalid")),
+		envelope(t, transaction, "another", other, put("Dtag", "another chaincode's")),
+		envelope(t, common.HeaderType_CONFIG, own, other, put("Dtag", "no transaction")),
+		envelope(t, transaction, own, second, &kvrwset.KVWrite{Key: "~", IsDelete: true}, put("Dtag", "later")),
 	)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if block.Number != 42 || !slices.Equal(block.Anchorings, []record.Anchoring{anchoring}) || len(block.Documents) != 2 ||
-		len(block.Versions) != 1 {
-		t.Fatalf("got %+v", block)
+	want := []Write{
+		{first, stamp(first), "Dtag", []byte("document"), false},
+		{first, stamp(first), "~", []byte("a newer chaincode's noun"), false},
+		{second, stamp(second), "~", nil, true},
+		{second, stamp(second), "Dtag", []byte("later"), false},
 	}
-	for _, d := range block.Documents {
-		if !slices.Contains(v.Documents, d.Document) || d.Anchoring != anchoring.ID {
-			t.Errorf("got document %+v", d)
-		}
-	}
-	got := block.Versions[0]
-	if got.Patient != v.Patient || got.Record != v.Record || got.Number != 3 || got.Kind != v.Kind ||
-		!got.Time.Equal(v.Time) || got.Anchoring != anchoring.ID ||
-		got.Documents[0].Tag != v.Documents[0].Tag || got.Documents[1].Tag != v.Documents[1].Tag {
-		t.Errorf("got version %+v, want %+v", got, v)
+	if block.Number != 42 || !reflect.DeepEqual(block.Writes, want) {
+		t.Errorf("got %+v, want %+v", block, want)
 	}
 
-	if _, err := parse([]byte{valid}, envelope(t, transaction, own, broken)); err == nil {
-		t.Error("a value of another schema is accepted")
-	}
-	if _, err := parse(nil, envelope(t, transaction, own, writes)); err == nil {
-		t.Error("a block without validation codes is accepted")
-	}
-	if _, err := parse([]byte{valid}, []byte("junk")); err == nil {
-		t.Error("a transaction that is none is accepted")
+	for name, refused := range map[string]struct {
+		codes       []byte
+		transaction []byte
+	}{
+		"no validation code":         {nil, envelope(t, transaction, own, first)},
+		"a transaction that is none": {[]byte{valid}, []byte("junk")},
+	} {
+		if _, err := parse(refused.codes, refused.transaction); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
 	}
 }

@@ -129,7 +129,7 @@ func checkAway(t *testing.T, o Options, within time.Duration) {
 	defer c.Close()
 	calls := map[string]func() error{
 		"Prepare": func() error {
-			_, err := c.Prepare(t.Context(), batch(t, "a"))
+			_, err := c.Prepare(t.Context(), batch(t, "AMSP", "a"))
 			return err
 		},
 		"Document":    func() error { _, err := c.Document(t.Context(), record.Tag{1}); return err },

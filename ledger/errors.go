@@ -59,8 +59,7 @@ func (e *InvalidError) Error() string {
 }
 
 // Retryable says whether the same call, made again, can succeed: the peer, the orderer or another member is away or
-// slow, or a concurrent transaction was first. A record.Error of code VersionConflict is not: it can succeed once the
-// batch is renumbered. A cancelled context is not.
+// slow, or a concurrent transaction was first. A cancelled context is not.
 func Retryable(err error) bool {
 	if refused, ok := errors.AsType[*record.Error](err); ok {
 		return refused.Code == record.AnchoringConflict || refused.Code == record.Internal

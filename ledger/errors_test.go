@@ -55,7 +55,7 @@ func TestRetryable(t *testing.T) {
 		"phantom":            {commit(peer.TxValidationCode_PHANTOM_READ_CONFLICT), true},
 		"policy":             {commit(peer.TxValidationCode_ENDORSEMENT_POLICY_FAILURE), false},
 		"wrong role":         {endorse(fromGateway(t, codes.Aborted, aborted, "chaincode response 500, FORBIDDEN: enrol")), false},
-		"version conflict":   {endorse(fromGateway(t, codes.Aborted, aborted, "chaincode response 500, VERSION_CONFLICT[2]: renumber")), false},
+		"another's patient":  {endorse(fromGateway(t, codes.Aborted, aborted, "chaincode response 500, FORBIDDEN[2]: of another")), false},
 		"transaction's twin": {endorse(fromGateway(t, codes.Aborted, aborted, "chaincode response 500, ANCHORING_CONFLICT: again")), true},
 		"state unreadable":   {endorse(fromGateway(t, codes.Aborted, aborted, "chaincode response 500, INTERNAL: read 3 keys")), true},
 		"foreign identity":   {endorse(fromGateway(t, codes.Aborted, aborted, "error validating proposal: access denied: channel [x]")), false},
@@ -77,9 +77,9 @@ func TestExplain(t *testing.T) {
 	const aborted = "failed to endorse transaction, see attached details for more info"
 	tx := record.TxID{0xab}
 
-	err := failed(Endorse, tx, fromGateway(t, codes.Aborted, aborted, "chaincode response 500, VERSION_CONFLICT[2]: renumber"))
+	err := failed(Endorse, tx, fromGateway(t, codes.Aborted, aborted, "chaincode response 500, FORBIDDEN[2]: of another"))
 	refused, ok := errors.AsType[*record.Error](err)
-	if !ok || refused.Code != record.VersionConflict || refused.Index != 2 {
+	if !ok || refused.Code != record.Forbidden || refused.Index != 2 {
 		t.Errorf("the contract's refusal is lost: %v", err)
 	}
 	phase, ok := errors.AsType[*TransactionError](err)

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -19,9 +20,9 @@ import (
 func TestMain(m *testing.M) { os.Exit(devnettest.Main(m)) }
 
 // member gives the options of a hospital's appliance, or of another role there.
-func member(t *testing.T, n *devnet.Network, m *devnet.Member, role string) Options {
+func member(t *testing.T, n *devnet.Network, m *devnet.Member, role record.Role) Options {
 	t.Helper()
-	id, err := m.Enroll(t.Context(), role)
+	id, err := m.Enroll(t.Context(), string(role))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,8 +55,9 @@ func TestAnchorAndRead(t *testing.T) {
 	there := connect(t, member(t, n, n.Members[1], record.ApplianceRole))
 	ctx := t.Context()
 
-	first := version(t, "study", 1, "a", "b")
-	receipt, err := here.Anchor(ctx, versions(first, version(t, "letter", 1, "c")))
+	mspID := n.Members[0].MSPID
+	first := version(t, mspID, "study", "a", "b")
+	receipt, err := here.Anchor(ctx, versions(first, version(t, mspID, "letter", "c")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,8 +65,9 @@ func TestAnchorAndRead(t *testing.T) {
 	if !slices.Equal(receipt.Outcomes, created) || receipt.Block == 0 || time.Since(receipt.Time).Abs() > time.Minute {
 		t.Errorf("got %+v", receipt)
 	}
-	second := version(t, "study", 2, "d")
+	second := version(t, mspID, "study", "d")
 	second.Documents[0].VariantOf = first.Documents[0].Tag
+	second.Late, second.Amends = true, first.Name()
 	later, err := here.Anchor(ctx, versions(second))
 	if err != nil {
 		t.Fatal(err)
@@ -87,13 +90,17 @@ func TestAnchorAndRead(t *testing.T) {
 	})
 	t.Run("record", func(t *testing.T) {
 		full, err := there.Record(ctx, first.Patient, first.Record)
-		if err != nil || len(full) != 2 || !slices.Equal(full[0].Documents, first.Documents) ||
-			!slices.Equal(full[1].Documents, second.Documents) {
-			t.Errorf("got %+v, %v", full, err)
+		if err != nil || len(full) != 2 {
+			t.Fatalf("got %+v, %v", full, err)
 		}
-		summaries, err := there.Versions(ctx, first.Patient, first.Record)
-		if err != nil || len(summaries) != 2 || summaries[1].Number != 2 || summaries[1].Documents != 1 {
-			t.Errorf("got %+v, %v", summaries, err)
+		for _, v := range full { // their order says nothing
+			want := first
+			if v.Late {
+				want = second
+			}
+			if !slices.Equal(v.Documents, want.Documents) || v.Amends != want.Amends || !v.Date.Equal(want.Date) {
+				t.Errorf("got %+v, want %+v", v, want)
+			}
 		}
 	})
 	t.Run("list", func(t *testing.T) {
@@ -112,6 +119,24 @@ func TestAnchorAndRead(t *testing.T) {
 			t.Errorf("%d versions on %d pages, want 3 on 2", found, pages)
 		}
 	})
+	t.Run("list of the institution", func(t *testing.T) {
+		found, bookmark := 0, ""
+		for more := true; more; more = bookmark != "" {
+			page, err := there.ListInstitution(ctx, first.Patient.Institution(), record.MaxPageSize, bookmark)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, v := range page.Versions {
+				if v.Patient == first.Patient {
+					found++
+				}
+			}
+			bookmark = page.Bookmark
+		}
+		if found != 3 {
+			t.Errorf("%d versions of the patient, want 3", found)
+		}
+	})
 	t.Run("transaction", func(t *testing.T) {
 		got, err := there.Transaction(ctx, receipt.TxID)
 		if err != nil || got.Block != receipt.Block || got.Code != peer.TxValidationCode_VALID || !got.Time.Equal(receipt.Time) {
@@ -128,17 +153,13 @@ func TestAnchorAndRead(t *testing.T) {
 				t.Errorf("got %v, want ErrNotFound", err)
 			}
 		}
-		none, err := there.Versions(ctx, first.Patient, tag("none"))
-		if err != nil || len(none) != 0 {
-			t.Errorf("versions of no record: %+v, %v", none, err)
-		}
 	})
 	t.Run("redelivery", func(t *testing.T) {
 		height, err := here.Height(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
-		sealedAgain := version(t, "study", 1, "a", "b")
+		sealedAgain := version(t, mspID, "study", "a", "b")
 		sealedAgain.Documents = slices.Clone(first.Documents)
 		sealedAgain.Patient, sealedAgain.Record = first.Patient, first.Record
 		sealedAgain.Documents[1].CID = content("sealed again")
@@ -173,12 +194,11 @@ func awaitBlock(t *testing.T, c *Client, number uint64) {
 	t.Fatalf("block %d does not come", number)
 }
 
-// checkReplay reads all blocks up to last, and looks for the versions and their anchorings.
+// checkReplay reads all blocks up to last, and looks for the versions and their documents, by the transactions that wrote
+// them.
 func checkReplay(t *testing.T, c *Client, last uint64, want []record.Version, receipts ...Receipt) {
 	t.Helper()
-	documents := map[record.Tag]record.Document{}
-	anchorings := map[record.AnchoringID]record.Anchoring{}
-	found := map[string]record.AnchoredVersion{}
+	found := map[string]Write{}
 	next := uint64(0)
 	for block, err := range c.Blocks(t.Context(), 0) {
 		if err != nil {
@@ -188,52 +208,43 @@ func checkReplay(t *testing.T, c *Client, last uint64, want []record.Version, re
 			t.Fatalf("block %d comes after %d", block.Number, next-1)
 		}
 		next++
-		for _, d := range block.Documents {
-			documents[d.Tag] = d.Document
-		}
-		for _, a := range block.Anchorings {
-			anchorings[a.ID] = a
-		}
-		for _, v := range block.Versions {
-			found[record.VersionKey(v.Patient, v.Record, v.Number)] = v
+		for _, w := range block.Writes {
+			found[w.Key] = w
 		}
 		if block.Number == last {
 			break
 		}
 	}
 	for i, v := range want {
-		got := found[record.VersionKey(v.Patient, v.Record, v.Number)]
-		if anchorings[got.Anchoring].TxID != receipts[i].TxID || len(got.Documents) != len(v.Documents) {
-			t.Errorf("version %d: got %+v", v.Number, got)
-		}
+		id := receipts[i].TxID.AnchoringID()
+		values := map[string][]byte{record.VersionKey(v.Patient, v.Record, v.Name()): record.AnchoredVersion{Version: v, Anchoring: id}.Encode()}
 		for _, d := range v.Documents {
-			if documents[d.Tag] != d {
-				t.Errorf("document: got %+v, want %+v", documents[d.Tag], d)
+			values[record.DocumentKey(d.Tag)] = record.StoredDocument{CID: d.CID, Anchoring: id, VariantOf: d.VariantOf}.Encode()
+		}
+		for key, value := range values {
+			if w := found[key]; !bytes.Equal(w.Value, value) || w.TxID != receipts[i].TxID || !w.Time.Equal(receipts[i].Time) {
+				t.Errorf("%s: got %+v, want %x of %+v", key, w, value, receipts[i])
 			}
 		}
 	}
 }
 
-// TestVersionConflict has both hospitals add to one record: the second is told to renumber, does so, and succeeds.
-func TestVersionConflict(t *testing.T) {
+// TestConcurrentVersions endorses two versions of one record before either is committed: both become valid.
+func TestConcurrentVersions(t *testing.T) {
 	n := devnettest.Network(t)
-	here := connect(t, member(t, n, n.Members[0], record.ApplianceRole))
-	if _, err := here.Anchor(t.Context(), versions(version(t, "study", 1, "a"))); err != nil {
-		t.Fatal(err)
+	c := connect(t, member(t, n, n.Members[0], record.ApplianceRole))
+	var prepared []*Submission
+	for _, document := range []string{"a", "b"} {
+		s, err := c.Prepare(t.Context(), batch(t, n.Members[0].MSPID, document))
+		if err != nil {
+			t.Fatal(err)
+		}
+		prepared = append(prepared, s)
 	}
-	mine := version(t, "study", 1, "b")
-	_, err := here.Anchor(t.Context(), versions(version(t, "letter", 1, "c"), mine))
-	refused, ok := errors.AsType[*record.Error](err)
-	if !ok || refused.Code != record.VersionConflict || refused.Index != 1 || Retryable(err) {
-		t.Fatalf("got %v, want VERSION_CONFLICT about version 1 of the batch", err)
-	}
-	known, err := here.Versions(t.Context(), mine.Patient, mine.Record)
-	if err != nil {
-		t.Fatal(err)
-	}
-	mine.Number = known[len(known)-1].Number + 1
-	if _, err := here.Anchor(t.Context(), versions(mine)); err != nil {
-		t.Error(err)
+	for _, s := range prepared {
+		if _, err := s.Submit(t.Context()); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
@@ -242,7 +253,7 @@ func TestVersionConflict(t *testing.T) {
 func TestConcurrentWrites(t *testing.T) {
 	n := devnettest.Network(t)
 	c := connect(t, member(t, n, n.Members[0], record.ApplianceRole))
-	b := batch(t, "a")
+	b := batch(t, n.Members[0].MSPID, "a")
 	first, err := c.Prepare(t.Context(), b)
 	if err != nil {
 		t.Fatal(err)
@@ -275,9 +286,17 @@ func TestRefusedIdentities(t *testing.T) {
 	n := devnettest.Network(t)
 	t.Run("a doctor", func(t *testing.T) {
 		c := connect(t, member(t, n, n.Members[0], "doctor"))
-		_, err := c.Anchor(t.Context(), batch(t, "a"))
+		_, err := c.Anchor(t.Context(), batch(t, n.Members[0].MSPID, "a"))
 		if refused, ok := errors.AsType[*record.Error](err); !ok || refused.Code != record.Forbidden || Retryable(err) {
 			t.Errorf("got %v, want FORBIDDEN", err)
+		}
+	})
+	t.Run("another hospital's patient", func(t *testing.T) {
+		c := connect(t, member(t, n, n.Members[0], record.ApplianceRole))
+		_, err := c.Anchor(t.Context(), batch(t, n.Members[1].MSPID, "a"))
+		refused, ok := errors.AsType[*record.Error](err)
+		if !ok || refused.Code != record.Forbidden || refused.Index != 0 || Retryable(err) {
+			t.Errorf("got %v, want FORBIDDEN about version 0 of the batch", err)
 		}
 	})
 	t.Run("the other hospital's certificate", func(t *testing.T) {
@@ -301,7 +320,7 @@ func TestRefusedIdentities(t *testing.T) {
 
 func checkAccessDenied(t *testing.T, c *Client) {
 	t.Helper()
-	_, errPrepare := c.Prepare(t.Context(), batch(t, "a"))
+	_, errPrepare := c.Prepare(t.Context(), batch(t, c.options.MSPID, "a"))
 	_, errHeight := c.Height(t.Context())
 	var errBlocks error
 	for _, err := range c.Blocks(t.Context(), 0) {
@@ -365,7 +384,7 @@ func TestLargest(t *testing.T) {
 	for i := range record.MaxDocuments {
 		documents = append(documents, fmt.Sprint(i))
 	}
-	v := version(t, "study", 1, documents...)
+	v := version(t, n.Members[0].MSPID, "study", documents...)
 	receipt, err := c.Anchor(t.Context(), versions(v))
 	if err != nil {
 		t.Fatal(err)
@@ -408,7 +427,7 @@ func TestFailures(t *testing.T) {
 			var prepared *Submission
 			if test.away == nil {
 				var err error
-				if prepared, err = c.Prepare(t.Context(), batch(t, "a")); err != nil {
+				if prepared, err = c.Prepare(t.Context(), batch(t, own.MSPID, "a")); err != nil {
 					t.Fatal(err)
 				}
 				test.away = (*devnet.Node).Freeze
@@ -430,14 +449,14 @@ func TestFailures(t *testing.T) {
 				t.Fatal(err)
 			}
 			patient := connect(t, withTimeout(o, 30*time.Second))
-			receipt, err := patient.Anchor(t.Context(), batch(t, "a"))
+			receipt, err := patient.Anchor(t.Context(), batch(t, own.MSPID, "a"))
 			for err != nil && Retryable(err) && time.Since(start) < time.Minute {
-				receipt, err = patient.Anchor(t.Context(), batch(t, "a"))
+				receipt, err = patient.Anchor(t.Context(), batch(t, own.MSPID, "a"))
 			}
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := patient.Document(t.Context(), batch(t, "a").Versions[0].Documents[0].Tag); err != nil {
+			if _, err := patient.Document(t.Context(), batch(t, own.MSPID, "a").Versions[0].Documents[0].Tag); err != nil {
 				t.Errorf("after %+v: %v", receipt, err)
 			}
 		})
@@ -450,7 +469,7 @@ func anchorOrSubmit(t *testing.T, c *Client, prepared *Submission) error {
 		_, err := prepared.Submit(t.Context())
 		return err
 	}
-	_, err := c.Anchor(t.Context(), batch(t, "a"))
+	_, err := c.Anchor(t.Context(), batch(t, c.options.MSPID, "a"))
 	return err
 }
 

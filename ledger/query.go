@@ -11,7 +11,7 @@ import (
 	"github.com/medanchor/medanchor/chaincode/record"
 )
 
-// Document gives a document and the anchoring that brought it. ErrNotFound if it is not there.
+// Document gives a document and the anchoring that brought it, or its tombstone. ErrNotFound if it is not there.
 func (c *Client) Document(ctx context.Context, tag record.Tag) (record.AnchoredDocument, error) {
 	return query[record.AnchoredDocument](ctx, c, record.DocumentFunction, tag.String())
 }
@@ -21,20 +21,21 @@ func (c *Client) Anchoring(ctx context.Context, id record.AnchoringID) (record.A
 	return query[record.Anchoring](ctx, c, record.AnchoringFunction, id.String())
 }
 
-// Record gives all versions of a record, by number, with their documents. ErrNotFound if there is none.
+// Record gives all versions of a record with their documents, in no order. ErrNotFound if there is none.
 func (c *Client) Record(ctx context.Context, patient record.Reference, tag record.Tag) ([]record.AnchoredVersion, error) {
 	return query[[]record.AnchoredVersion](ctx, c, record.RecordFunction, patient.String(), tag.String())
-}
-
-// Versions gives all versions of a record, by number, without their documents; none if the record is not there.
-func (c *Client) Versions(ctx context.Context, patient record.Reference, tag record.Tag) ([]record.VersionSummary, error) {
-	return query[[]record.VersionSummary](ctx, c, record.VersionsFunction, patient.String(), tag.String())
 }
 
 // List gives a page of up to pageSize (1 to record.MaxPageSize) versions of the patient's records. Bookmark is that of
 // the page before, empty for the first.
 func (c *Client) List(ctx context.Context, patient record.Reference, pageSize int, bookmark string) (record.Page, error) {
 	return query[record.Page](ctx, c, record.ListFunction, patient.String(), strconv.Itoa(pageSize), bookmark)
+}
+
+// ListInstitution is List for the records of all patients of an institution.
+func (c *Client) ListInstitution(ctx context.Context, institution record.InstitutionPrefix, pageSize int, bookmark string,
+) (record.Page, error) {
+	return query[record.Page](ctx, c, record.ListInstitutionFunction, institution.String(), strconv.Itoa(pageSize), bookmark)
 }
 
 // query evaluates a function of the contract and reads its JSON.

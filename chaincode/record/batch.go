@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Limits of a batch. Gains end at about 1,000 versions a transaction.
@@ -11,8 +12,6 @@ const (
 	MaxVersions   = 1_000
 	MaxDocuments  = 5_000     // over all versions of the batch
 	MaxBatchBytes = 512 << 10 // encoded; a batch within the counts always fits
-
-	versionHeader = 16 + 16 + 2 + 1 + timeSize
 )
 
 // Validate says what of the batch the contract would refuse, without asking the ledger. An *Error of code BadRequest.
@@ -21,16 +20,10 @@ func (b Batch) Validate() error {
 		return Errorf(BadRequest, "batch holds %d versions: send 1 to %d", len(b.Versions), MaxVersions)
 	}
 	tags := make(map[Tag]struct{}, 2*len(b.Versions))
-	keys := make(map[string]struct{}, len(b.Versions))
 	for i, v := range b.Versions {
 		if problem := v.problem(); problem != "" {
 			return &Error{BadRequest, i, problem}
 		}
-		key := VersionKey(v.Patient, v.Record, v.Number)
-		if _, twice := keys[key]; twice {
-			return &Error{BadRequest, i, "the version is in the batch twice: send it once"}
-		}
-		keys[key] = struct{}{}
 		for _, d := range v.Documents {
 			if problem := d.problem(); problem != "" {
 				return &Error{BadRequest, i, problem}
@@ -54,14 +47,14 @@ func (v Version) problem() string {
 		return "the version names no patient"
 	case v.Record.IsZero():
 		return "the version names no record"
-	case v.Number == 0:
-		return "the version has number 0: count from 1"
 	case !v.Kind.Valid():
 		return "the version is of an unknown kind"
-	case !validTime(v.Time):
-		return "the version's time is outside the years 1 to 9999"
+	case !validDay(v.Date):
+		return "the version's date is not midnight, UTC, of a day of the years 1 to 9999: send the day only"
 	case len(v.Documents) == 0:
 		return "the version brings no document"
+	case !v.Amends.IsZero() && slices.ContainsFunc(v.Documents, func(d Document) bool { return d.Tag == v.Amends }):
+		return "the version is named as the one that it amends"
 	}
 	return ""
 }
@@ -88,11 +81,12 @@ func (b Batch) Documents() int {
 	return n
 }
 
-// Encode packs a valid batch for the transient field; sub-seconds of the times are cut off. Numbers are big-endian,
-// counts unsigned LEB128:
+// Encode packs a valid batch for the transient field. Numbers are big-endian, counts unsigned LEB128:
 //
 //	schema version (1), count of versions, and for each:
-//	  patient (16), record (16), number (2), kind (1), time (5), count of documents, and for each:
+//	  patient (16), record (16), kind and flags (1), day (3),
+//	  author (16) and the name of the version that it amends (16), if the flags say so,
+//	  count of documents, and for each:
 //	    tag (16), CID (33), 0, or 1 and the tag of VariantOf (16)
 func (b Batch) Encode() ([]byte, error) {
 	if err := b.Validate(); err != nil {
@@ -102,9 +96,7 @@ func (b Batch) Encode() ([]byte, error) {
 	for _, v := range b.Versions {
 		out = append(out, v.Patient[:]...)
 		out = append(out, v.Record[:]...)
-		out = binary.BigEndian.AppendUint16(out, v.Number)
-		out = append(out, byte(v.Kind))
-		out = appendTime(out, v.Time)
+		out = appendOptional(appendKind(out, v), v)
 		out = binary.AppendUvarint(out, uint64(len(v.Documents)))
 		for _, d := range v.Documents {
 			out = append(out, d.Tag[:]...)
@@ -141,14 +133,8 @@ func DecodeBatch(wire []byte) (Batch, error) {
 }
 
 func (d *decoder) version() Version {
-	header := d.take(versionHeader - timeSize)
-	v := Version{
-		Patient: Reference(header[:16]),
-		Record:  Tag(header[16:32]),
-		Number:  binary.BigEndian.Uint16(header[32:34]),
-		Kind:    Kind(header[34]),
-		Time:    d.time(),
-	}
+	v := Version{Patient: Reference(d.take(16)), Record: Tag(d.take(16))}
+	d.optional(&v, d.kind(&v))
 	for n := d.uvarint(); n > 0 && d.err == nil; n-- {
 		v.Documents = append(v.Documents, d.document())
 	}
@@ -202,9 +188,6 @@ func DecodeResult(wire []byte) (Result, error) {
 	r := Result{Outcomes: make([]Outcome, count)}
 	for i := range r.Outcomes {
 		r.Outcomes[i] = Outcome(packed[i/4] >> (i % 4 * 2) & 3)
-		if r.Outcomes[i] > Conflict {
-			return Result{}, errors.New("decode result: holds an unknown outcome")
-		}
 	}
 	if used := count % 4 * 2; used > 0 && packed[len(packed)-1]>>used != 0 {
 		return Result{}, errors.New("decode result: holds more than its count")
@@ -219,12 +202,13 @@ type Anchored struct {
 	Created  int // documents, by outcome
 	Existing int
 	Conflict int
+	Erased   int
 }
 
-// Encode packs the event: schema version (1), anchoring ID (8), and the four counts.
+// Encode packs the event: schema version (1), anchoring ID (8), and the five counts.
 func (a Anchored) Encode() []byte {
 	b := append([]byte{schemaVersion}, a.ID[:]...)
-	for _, n := range []int{a.Versions, a.Created, a.Existing, a.Conflict} {
+	for _, n := range []int{a.Versions, a.Created, a.Existing, a.Conflict, a.Erased} {
 		b = binary.AppendUvarint(b, uint64(n)) //nolint:gosec // a count
 	}
 	return b
@@ -234,7 +218,7 @@ func (a Anchored) Encode() []byte {
 func DecodeAnchored(wire []byte) (Anchored, error) {
 	d := newDecoder(wire)
 	a := Anchored{ID: AnchoringID(d.take(8))}
-	for _, n := range []*int{&a.Versions, &a.Created, &a.Existing, &a.Conflict} {
+	for _, n := range []*int{&a.Versions, &a.Created, &a.Existing, &a.Conflict, &a.Erased} {
 		v := d.uvarint()
 		if v > MaxDocuments {
 			return Anchored{}, errors.New("decode event: holds an impossible count")

@@ -9,7 +9,7 @@ import (
 // Code says which rule of the contract refused a transaction. Clients branch on it.
 type Code string
 
-// The codes. Only VersionConflict and AnchoringConflict can succeed when submitted again.
+// The codes. Of what the caller can do nothing about, AnchoringConflict and Internal can succeed when submitted again.
 const (
 	// BadRequest is an argument or batch that breaks the schema: the client is at fault.
 	BadRequest Code = "BAD_REQUEST"
@@ -17,11 +17,15 @@ const (
 	Forbidden Code = "FORBIDDEN"
 	// NotFound is a document, record or anchoring that is not on the ledger.
 	NotFound Code = "NOT_FOUND"
-	// VersionConflict is a version that is not the next of its record: its number is taken while some of its documents
-	// are new, or the number before it is missing. Read the record's versions, renumber, submit again.
-	VersionConflict Code = "VERSION_CONFLICT"
 	// AnchoringConflict is a transaction whose ID begins like that of another. Submit again as a new transaction.
 	AnchoringConflict Code = "ANCHORING_CONFLICT"
+	// Exists is something that is there already: a participant, a key, a slot.
+	Exists Code = "EXISTS"
+	// WrongState is something that has moved on: a request that was decided, an appointment that was cancelled. Look at
+	// it again.
+	WrongState Code = "WRONG_STATE"
+	// Held is an erasure that a legal hold or a retention period refuses.
+	Held Code = "HELD"
 	// Internal is a state that the contract cannot read or write: the peer or a newer schema is at fault.
 	Internal Code = "INTERNAL"
 )
@@ -51,7 +55,7 @@ func (e *Error) Error() string {
 
 // errorText finds an Error by itself, or in the text that a gateway wraps it in: "…chaincode response 500, CODE: what to
 // do".
-var errorText = regexp.MustCompile(`(?s)(?:^|chaincode response \d{3}, )(BAD_REQUEST|FORBIDDEN|NOT_FOUND|VERSION_CONFLICT|ANCHORING_CONFLICT|INTERNAL)` +
+var errorText = regexp.MustCompile(`(?s)(?:^|chaincode response \d{3}, )(BAD_REQUEST|FORBIDDEN|NOT_FOUND|ANCHORING_CONFLICT|EXISTS|WRONG_STATE|HELD|INTERNAL)` +
 	`(?:\[(\d{1,6})\])?: (.*)$`)
 
 // ParseError finds the Error that text ends with.

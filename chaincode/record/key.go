@@ -1,54 +1,65 @@
 package record
 
-import (
-	"fmt"
-	"strconv"
-)
+import "fmt"
 
 // Keys have a one-letter prefix and fixed width, and are ASCII: Fabric wants valid UTF-8. The texts of tags and
-// references do not sort as their bytes do, which nothing needs; version numbers do, as 4 hexadecimal digits.
+// references do not sort as their bytes do, which nothing needs.
 const (
 	prefixDocument  = 'D'
 	prefixVersion   = 'R'
 	prefixAnchoring = 'A'
+	prefixHolding   = 'O'
 
-	tagWidth         = 22
-	anchoringIDWidth = 11
-	numberWidth      = 4
+	tagWidth               = 22
+	anchoringIDWidth       = 11
+	institutionPrefixWidth = 8
 
 	documentKeyWidth  = 1 + tagWidth
-	versionKeyWidth   = 1 + tagWidth + tagWidth + numberWidth
+	versionKeyWidth   = 1 + 3*tagWidth
 	anchoringKeyWidth = 1 + anchoringIDWidth
+	holdingKeyWidth   = 1 + institutionPrefixWidth + tagWidth
 
-	// afterText sorts after every character of base64url and hexadecimal: it ends a range of keys.
+	// afterText sorts after every character of base64url: it ends a range of keys.
 	afterText = "~"
 )
 
 // DocumentKey is the key of a document.
 func DocumentKey(t Tag) string { return string(prefixDocument) + t.String() }
 
-// VersionKey is the key of one version of a record.
-func VersionKey(patient Reference, record Tag, number uint16) string {
-	return recordPrefix(patient, record) + fmt.Sprintf("%04x", number)
+// VersionKey is the key of the version of a record that has the name.
+func VersionKey(patient Reference, record, name Tag) string {
+	return string(prefixVersion) + patient.String() + record.String() + name.String()
 }
 
 // AnchoringKey is the key of an anchoring.
 func AnchoringKey(id AnchoringID) string { return string(prefixAnchoring) + id.String() }
 
+// HoldingKey is the key of an institution's own copy of a document that another had anchored before.
+func HoldingKey(institution InstitutionPrefix, t Tag) string {
+	return string(prefixHolding) + institution.String() + t.String()
+}
+
+// VersionRange bounds the keys of all versions: [start, end).
+func VersionRange() (start, end string) { return rangeOf(prefixVersion, "") }
+
+// InstitutionRange bounds the keys of all versions of the records of an institution's patients: [start, end).
+func InstitutionRange(institution InstitutionPrefix) (start, end string) {
+	return rangeOf(prefixVersion, institution.String())
+}
+
 // PatientRange bounds the keys of all versions of a patient's records: [start, end).
 func PatientRange(patient Reference) (start, end string) {
-	start = string(prefixVersion) + patient.String()
-	return start, start + afterText
+	return rangeOf(prefixVersion, patient.String())
 }
 
-// RecordRange bounds the keys of all versions of one record, in the order of their numbers: [start, end).
+// RecordRange bounds the keys of all versions of one record: [start, end). Their order says nothing.
 func RecordRange(patient Reference, record Tag) (start, end string) {
-	start = recordPrefix(patient, record)
-	return start, start + afterText
+	return rangeOf(prefixVersion, patient.String()+record.String())
 }
 
-func recordPrefix(patient Reference, record Tag) string {
-	return string(prefixVersion) + patient.String() + record.String()
+// HoldingRange bounds the keys of an institution's copies of documents that others had anchored before: [start, end).
+func HoldingRange(institution InstitutionPrefix) (start, end string) {
+	return rangeOf(prefixHolding, institution.String())
 }
 
 // IsDocumentKey says whether key has the prefix of a document.
@@ -59,6 +70,9 @@ func IsVersionKey(key string) bool { return hasPrefix(key, prefixVersion) }
 
 // IsAnchoringKey says whether key has the prefix of an anchoring.
 func IsAnchoringKey(key string) bool { return hasPrefix(key, prefixAnchoring) }
+
+// IsHoldingKey says whether key has the prefix of a holding.
+func IsHoldingKey(key string) bool { return hasPrefix(key, prefixHolding) }
 
 func hasPrefix(key string, prefix byte) bool { return key != "" && key[0] == prefix }
 
@@ -71,21 +85,18 @@ func ParseDocumentKey(key string) (Tag, error) {
 }
 
 // ParseVersionKey reads what VersionKey gives.
-func ParseVersionKey(key string) (patient Reference, record Tag, number uint16, err error) {
+func ParseVersionKey(key string) (patient Reference, record, name Tag, err error) {
 	if len(key) != versionKeyWidth || !IsVersionKey(key) {
-		return patient, record, 0, fmt.Errorf("parse version key %q: want R, a reference, a tag and a number", key)
+		return patient, record, name, fmt.Errorf("parse version key %q: want R, a reference and two tags", key)
 	}
 	if patient, err = ParseReference(key[1 : 1+tagWidth]); err != nil {
-		return patient, record, 0, err
+		return patient, record, name, err
 	}
 	if record, err = ParseTag(key[1+tagWidth : 1+2*tagWidth]); err != nil {
-		return patient, record, 0, err
+		return patient, record, name, err
 	}
-	n, err := strconv.ParseUint(key[1+2*tagWidth:], 16, 16)
-	if err != nil || VersionKey(patient, record, uint16(n)) != key {
-		return patient, record, 0, fmt.Errorf("parse version key %q: want a number of 4 lower-case digits", key)
-	}
-	return patient, record, uint16(n), nil
+	name, err = ParseTag(key[1+2*tagWidth:])
+	return patient, record, name, err
 }
 
 // ParseAnchoringKey reads what AnchoringKey gives.
@@ -94,4 +105,16 @@ func ParseAnchoringKey(key string) (AnchoringID, error) {
 		return AnchoringID{}, fmt.Errorf("parse anchoring key %q: want A and an anchoring ID", key)
 	}
 	return ParseAnchoringID(key[1:])
+}
+
+// ParseHoldingKey reads what HoldingKey gives.
+func ParseHoldingKey(key string) (institution InstitutionPrefix, t Tag, err error) {
+	if len(key) != holdingKeyWidth || !IsHoldingKey(key) {
+		return institution, t, fmt.Errorf("parse holding key %q: want O, an institution's prefix and a tag", key)
+	}
+	if institution, err = ParseInstitutionPrefix(key[1 : 1+institutionPrefixWidth]); err != nil {
+		return institution, t, err
+	}
+	t, err = ParseTag(key[1+institutionPrefixWidth:])
+	return institution, t, err
 }

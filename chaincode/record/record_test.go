@@ -32,18 +32,26 @@ func sample() record.Batch {
 	patient := fill[record.Reference](0xaa)
 	return record.Batch{Versions: []record.Version{
 		{
-			Patient: patient, Record: fill[record.Tag](0xbb), Number: 1, Kind: record.KindImaging,
-			Time: time.Date(2024, 2, 29, 13, 37, 59, 0, time.UTC),
+			Patient: patient, Record: fill[record.Tag](0xbb), Kind: record.KindImaging,
+			Date: time.Date(2024, 2, 29, 0, 0, 0, 0, time.UTC), Late: true,
+			Author: fill[record.ParticipantID](0xab), Amends: fill[record.Tag](0xba),
 			Documents: []record.Document{
 				{Tag: fill[record.Tag](1), CID: cid(0x55, 0x11)},
 				{Tag: fill[record.Tag](2), CID: cid(0x70, 0x22), VariantOf: fill[record.Tag](1)},
 			},
 		},
 		{
-			Patient: patient, Record: fill[record.Tag](0xcc), Number: 300, Kind: record.KindLetter,
+			Patient: patient, Record: fill[record.Tag](0xcc), Kind: record.KindLetter,
 			Documents: []record.Document{{Tag: fill[record.Tag](3), CID: cid(0x55, 0x33)}},
 		},
 	}}
+}
+
+// sampleVersion is the first version of the sample, as anchored: with the tags of its documents only.
+func sampleVersion() record.AnchoredVersion {
+	v := sample().Versions[0]
+	v.Documents = []record.Document{{Tag: v.Documents[0].Tag}, {Tag: v.Documents[1].Tag}}
+	return record.AnchoredVersion{Version: v, Anchoring: txID(0xdd).AnchoringID()}
 }
 
 // TestGolden pins the schema: what stands here is on ledgers, and may only be added to.
@@ -67,31 +75,39 @@ func TestGolden(t *testing.T) {
 	packed := func(name string, value []byte) { line(name, hex.EncodeToString(value)) }
 	patientStart, patientEnd := record.PatientRange(first.Patient)
 	recordStart, recordEnd := record.RecordRange(first.Patient, first.Record)
+	institutionStart, institutionEnd := record.InstitutionRange(first.Patient.Institution())
+	holdingStart, holdingEnd := record.HoldingRange(first.Patient.Institution())
+	second := record.AnchoredVersion{Version: batch.Versions[1], Anchoring: tx.AnchoringID()}
 	var secret, digest [32]byte
 	for i := range secret {
 		secret[i], digest[i] = byte(i), byte(0xff-i)
 	}
 
 	line("document key", record.DocumentKey(first.Documents[0].Tag))
-	line("version key", record.VersionKey(first.Patient, first.Record, 0x01ff))
+	line("version key", sampleVersion().Key())
 	line("anchoring key", record.AnchoringKey(tx.AnchoringID()))
+	line("holding key", record.HoldingKey(first.Patient.Institution(), first.Documents[0].Tag))
+	line("institution range", institutionStart+" "+institutionEnd)
 	line("patient range", patientStart+" "+patientEnd)
 	line("record range", recordStart+" "+recordEnd)
+	line("holding range", holdingStart+" "+holdingEnd)
 	packed("document", record.StoredDocument{CID: cid(0x55, 0x11), Anchoring: tx.AnchoringID()}.Encode())
 	packed("variant", record.StoredDocument{
 		CID: cid(0x70, 0x22), Anchoring: tx.AnchoringID(), VariantOf: fill[record.Tag](1),
 	}.Encode())
-	packed("version", record.StoredVersion{
-		Kind: first.Kind, Time: first.Time, Anchoring: tx.AnchoringID(),
-		Documents: []record.Tag{fill[record.Tag](1), fill[record.Tag](2)},
+	packed("tombstone", record.StoredDocument{
+		Tombstone: record.Tombstone{Generation: 258, Erasure: tx.AnchoringID()},
 	}.Encode())
+	packed("holding", record.StoredHolding{CID: cid(0x55, 0x11), Anchoring: tx.AnchoringID()}.Encode())
+	packed("version", second.Encode())
+	packed("amendment", sampleVersion().Encode())
 	packed("anchoring", anchoring)
 	packed("batch", wire)
 	packed("result", record.Result{Outcomes: []record.Outcome{
-		record.Created, record.Existing, record.Conflict, record.Created, record.Existing,
+		record.Created, record.Existing, record.Conflict, record.Erased, record.Existing,
 	}}.Encode())
 	packed("event", record.Anchored{
-		ID: tx.AnchoringID(), Versions: 2, Created: 300, Existing: 1, Conflict: 0,
+		ID: tx.AnchoringID(), Versions: 2, Created: 300, Existing: 1, Conflict: 0, Erased: 4,
 	}.Encode())
 	line("raw CID", cid(0x55, 0x11).String())
 	line("dag-pb CID", cid(0x70, 0x22).String())
@@ -117,11 +133,14 @@ func TestGolden(t *testing.T) {
 func TestBatchRoundTrip(t *testing.T) {
 	tests := map[string]func(b *record.Batch){
 		"sample":            func(*record.Batch) {},
-		"before 1970":       func(b *record.Batch) { b.Versions[0].Time = time.Date(1895, 11, 8, 0, 0, 0, 0, time.UTC) },
-		"first second":      func(b *record.Batch) { b.Versions[0].Time = time.Date(1, 1, 1, 0, 0, 1, 0, time.UTC) },
-		"last second":       func(b *record.Batch) { b.Versions[0].Time = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC) },
-		"Unix epoch":        func(b *record.Batch) { b.Versions[0].Time = time.Unix(0, 0).UTC() },
-		"last number":       func(b *record.Batch) { b.Versions[0].Number = 65535 },
+		"before 1970":       func(b *record.Batch) { b.Versions[0].Date = time.Date(1895, 11, 8, 0, 0, 0, 0, time.UTC) },
+		"first day":         func(b *record.Batch) { b.Versions[0].Date = time.Date(1, 1, 2, 0, 0, 0, 0, time.UTC) },
+		"last day":          func(b *record.Batch) { b.Versions[0].Date = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC) },
+		"Unix epoch":        func(b *record.Batch) { b.Versions[0].Date = time.Unix(0, 0).UTC() },
+		"no date":           func(b *record.Batch) { b.Versions[0].Date = time.Time{} },
+		"author only":       func(b *record.Batch) { b.Versions[0].Amends, b.Versions[0].Late = record.Tag{}, false },
+		"amends only":       func(b *record.Batch) { b.Versions[0].Author = record.ParticipantID{} },
+		"a record twice":    func(b *record.Batch) { b.Versions[1].Record = b.Versions[0].Record },
 		"most documents":    func(b *record.Batch) { *b = large(1, record.MaxDocuments) },
 		"most versions":     func(b *record.Batch) { *b = large(record.MaxVersions, 1) },
 		"most of both":      func(b *record.Batch) { *b = large(record.MaxVersions, record.MaxDocuments/record.MaxVersions) },
@@ -147,15 +166,18 @@ func TestBatchRoundTrip(t *testing.T) {
 }
 
 func equalVersion(a, b record.Version) bool {
-	return a.Patient == b.Patient && a.Record == b.Record && a.Number == b.Number && a.Kind == b.Kind &&
-		a.Time.Equal(b.Time) && slices.Equal(a.Documents, b.Documents)
+	return a.Patient == b.Patient && a.Record == b.Record && a.Kind == b.Kind && a.Date.Equal(b.Date) &&
+		a.Author == b.Author && a.Late == b.Late && a.Amends == b.Amends && slices.Equal(a.Documents, b.Documents)
 }
 
-// large is a batch of distinct versions with variants, the largest encoding.
+// large is a batch of versions with authors, amendments and variants, the largest encoding.
 func large(versions, documents int) (b record.Batch) {
 	n := 0
-	for i := range versions {
-		v := record.Version{Patient: fill[record.Reference](1), Record: fill[record.Tag](2), Number: uint16(i + 1), Kind: 1}
+	for range versions {
+		v := record.Version{
+			Patient: fill[record.Reference](1), Record: fill[record.Tag](2), Kind: 1, Author: fill[record.ParticipantID](3),
+			Amends: fill[record.Tag](4),
+		}
 		for range documents {
 			n++
 			d := record.Document{CID: cid(0x55, 1), VariantOf: fill[record.Tag](0xee)}
@@ -168,6 +190,7 @@ func large(versions, documents int) (b record.Batch) {
 }
 
 func TestBatchRefused(t *testing.T) {
+	elsewhere := time.FixedZone("elsewhere", 3600)
 	tests := map[string]struct {
 		change func(b *record.Batch)
 		index  int
@@ -177,20 +200,20 @@ func TestBatchRefused(t *testing.T) {
 		"too many documents": {func(b *record.Batch) { *b = large(1, record.MaxDocuments+1) }, record.NoVersion},
 		"no patient":         {func(b *record.Batch) { b.Versions[1].Patient = record.Reference{} }, 1},
 		"no record":          {func(b *record.Batch) { b.Versions[1].Record = record.Tag{} }, 1},
-		"number 0":           {func(b *record.Batch) { b.Versions[1].Number = 0 }, 1},
 		"no kind":            {func(b *record.Batch) { b.Versions[0].Kind = 0 }, 0},
 		"unknown kind":       {func(b *record.Batch) { b.Versions[0].Kind = record.KindOther + 1 }, 0},
-		"year 10000":         {func(b *record.Batch) { b.Versions[0].Time = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) }, 0},
-		"year 0":             {func(b *record.Batch) { b.Versions[0].Time = time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC) }, 0},
+		"year 10000":         {func(b *record.Batch) { b.Versions[0].Date = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) }, 0},
+		"year 0":             {func(b *record.Batch) { b.Versions[0].Date = time.Date(0, 12, 31, 0, 0, 0, 0, time.UTC) }, 0},
+		"time of day":        {func(b *record.Batch) { b.Versions[1].Date = time.Date(2024, 2, 29, 0, 0, 1, 0, time.UTC) }, 1},
+		"nanosecond":         {func(b *record.Batch) { b.Versions[1].Date = time.Date(2024, 2, 29, 0, 0, 0, 1, time.UTC) }, 1},
+		"midnight elsewhere": {func(b *record.Batch) { b.Versions[1].Date = time.Date(2024, 2, 29, 0, 0, 0, 0, elsewhere) }, 1},
+		"amends itself":      {func(b *record.Batch) { b.Versions[0].Amends = fill[record.Tag](2) }, 0},
 		"no documents":       {func(b *record.Batch) { b.Versions[1].Documents = nil }, 1},
 		"zero tag":           {func(b *record.Batch) { b.Versions[0].Documents[1].Tag = record.Tag{} }, 0},
 		"zero CID":           {func(b *record.Batch) { b.Versions[0].Documents[0].CID = record.CID{} }, 0},
 		"CID of CBOR":        {func(b *record.Batch) { b.Versions[0].Documents[0].CID[0] = 0x71 }, 0},
 		"variant of itself":  {func(b *record.Batch) { b.Versions[0].Documents[0].VariantOf = fill[record.Tag](1) }, 0},
 		"document twice":     {func(b *record.Batch) { b.Versions[1].Documents[0].Tag = fill[record.Tag](1) }, 1},
-		"version twice": {func(b *record.Batch) {
-			b.Versions[1].Record, b.Versions[1].Number = b.Versions[0].Record, 1
-		}, 1},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -218,7 +241,9 @@ func TestDecodeRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	document := record.StoredDocument{CID: cid(0x55, 1), VariantOf: fill[record.Tag](1)}.Encode()
-	version := record.StoredVersion{Kind: 1, Documents: []record.Tag{fill[record.Tag](1)}}.Encode()
+	tombstone := record.StoredDocument{Tombstone: record.Tombstone{Generation: 1}}.Encode()
+	holding := record.StoredHolding{CID: cid(0x55, 1)}.Encode()
+	version := sampleVersion().Encode() // of two documents: what the first needs, and 16 bytes for the second
 	forms := map[string]struct {
 		valid  []byte
 		decode func([]byte) error
@@ -227,7 +252,13 @@ func TestDecodeRefuses(t *testing.T) {
 	}{
 		"batch":     {wire, func(b []byte) error { _, err := record.DecodeBatch(b); return err }, nil, 0},
 		"document":  {document, func(b []byte) error { _, err := record.DecodeDocument(b); return err }, []int{42}, 0},
-		"version":   {version, func(b []byte) error { _, err := record.DecodeVersion(b); return err }, nil, 0},
+		"tombstone": {tombstone, func(b []byte) error { _, err := record.DecodeDocument(b); return err }, nil, 0},
+		"holding":   {holding, func(b []byte) error { _, err := record.DecodeHolding(b); return err }, nil, 0},
+		"version": {
+			version, func(b []byte) error { _, err := record.DecodeVersion(sampleVersion().Key(), b); return err },
+			[]int{len(version) - 16},
+			0,
+		},
 		"anchoring": {anchoring, func(b []byte) error { _, err := record.DecodeAnchoring(b); return err }, nil, 1},
 		"result": {
 			record.Result{Outcomes: make([]record.Outcome, 5)}.Encode(),
@@ -277,11 +308,25 @@ func TestDecodeRefuses(t *testing.T) {
 			t.Errorf("a batch over the limit: %v", err)
 		}
 	})
-	t.Run("impossible time", func(t *testing.T) {
-		late := slices.Clone(version)
-		copy(late[2:7], []byte{0xff, 0xff, 0xff, 0xff, 0xff})
-		if _, err := record.DecodeVersion(late); err == nil {
-			t.Error("a time after the year 9999 is accepted")
+	for name, change := range map[string]func(version []byte){
+		"day after the year 9999": func(v []byte) { copy(v[2:5], []byte{0xff, 0xff, 0xff}) },
+		"unknown flag":            func(v []byte) { v[1] |= 0x80 },
+		"no kind":                 func(v []byte) { v[1] &= 0xf0 },
+		"unknown kind":            func(v []byte) { v[1] |= 0x0f },
+		"empty author":            func(v []byte) { clear(v[13:29]) },
+		"empty amends":            func(v []byte) { clear(v[29:45]) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bent := slices.Clone(version)
+			change(bent)
+			if v, err := record.DecodeVersion(sampleVersion().Key(), bent); err == nil {
+				t.Errorf("accepted as %+v", v)
+			}
+		})
+	}
+	t.Run("version under another key", func(t *testing.T) {
+		if _, err := record.DecodeVersion(record.DocumentKey(fill[record.Tag](1)), version); err == nil {
+			t.Error("a version under a document's key is accepted")
 		}
 	})
 	t.Run("result with bits after its end", func(t *testing.T) {
@@ -296,14 +341,26 @@ func TestValuesRoundTrip(t *testing.T) {
 	if got, err := record.DecodeDocument(document.Encode()); err != nil || got != document {
 		t.Errorf("document: got %+v, %v", got, err)
 	}
-	version := record.StoredVersion{
-		Kind: record.KindOther, Time: time.Date(1969, 7, 20, 20, 17, 40, 0, time.UTC), Anchoring: txID(4).AnchoringID(),
-		Documents: []record.Tag{fill[record.Tag](1), fill[record.Tag](2)},
+	erased := record.StoredDocument{Tombstone: record.Tombstone{Generation: 1 << 31, Erasure: txID(4).AnchoringID()}}
+	if got, err := record.DecodeDocument(erased.Encode()); err != nil || got != erased || !got.Erased() || document.Erased() {
+		t.Errorf("tombstone: got %+v, %v", got, err)
 	}
-	got, err := record.DecodeVersion(version.Encode())
-	if err != nil || got.Kind != version.Kind || !got.Time.Equal(version.Time) ||
-		got.Anchoring != version.Anchoring || !slices.Equal(got.Documents, version.Documents) {
-		t.Errorf("version: got %+v, %v", got, err)
+	holding := record.StoredHolding{CID: cid(0x70, 9), Anchoring: txID(4).AnchoringID()}
+	buried := record.StoredHolding{Tombstone: erased.Tombstone}
+	for name, holding := range map[string]record.StoredHolding{"holding": holding, "erased holding": buried} {
+		if got, err := record.DecodeHolding(holding.Encode()); err != nil || got != holding || got.Erased() != (name != "holding") {
+			t.Errorf("%s: got %+v, %v", name, got, err)
+		}
+	}
+	plain := record.AnchoredVersion{Version: record.Version{
+		Patient: fill[record.Reference](1), Record: fill[record.Tag](2), Kind: record.KindOther,
+		Documents: []record.Document{{Tag: fill[record.Tag](3)}},
+	}}
+	for name, version := range map[string]record.AnchoredVersion{"version": plain, "amendment": sampleVersion()} {
+		got, err := record.DecodeVersion(version.Key(), version.Encode())
+		if err != nil || !equalVersion(got.Version, version.Version) || got.Anchoring != version.Anchoring {
+			t.Errorf("%s: got %+v, %v", name, got, err)
+		}
 	}
 	anchoring := record.Anchoring{
 		ID: txID(5).AnchoringID(), TxID: txID(5), MSPID: "Öst", Time: time.Date(2026, 1, 2, 3, 4, 5, 999_999_999, time.UTC),
@@ -315,11 +372,11 @@ func TestValuesRoundTrip(t *testing.T) {
 	if got, err := record.DecodeAnchoring(value); err != nil || got != anchoring {
 		t.Errorf("anchoring: got %+v, %v", got, err)
 	}
-	result := record.Result{Outcomes: []record.Outcome{2, 1, 0, 1, 2, 2, 0}}
+	result := record.Result{Outcomes: []record.Outcome{2, 1, 0, 1, 3, 2, 0}}
 	if got, err := record.DecodeResult(result.Encode()); err != nil || !slices.Equal(got.Outcomes, result.Outcomes) {
 		t.Errorf("result: got %+v, %v", got, err)
 	}
-	event := record.Anchored{ID: txID(5).AnchoringID(), Versions: 1, Created: 2, Existing: 3, Conflict: 5000}
+	event := record.Anchored{ID: txID(5).AnchoringID(), Versions: 1, Created: 2, Existing: 3, Conflict: 5000, Erased: 4}
 	if got, err := record.DecodeAnchored(event.Encode()); err != nil || got != event {
 		t.Errorf("event: got %+v, %v", got, err)
 	}
@@ -329,20 +386,33 @@ func TestKeys(t *testing.T) {
 	patient, rec := fill[record.Reference](0xff), fill[record.Tag](0xfe)
 	start, end := record.RecordRange(patient, rec)
 	patientStart, patientEnd := record.PatientRange(patient)
-	var previous string
-	for _, n := range []uint16{1, 2, 9, 10, 15, 16, 255, 256, 4095, 4096, 65535} {
-		key := record.VersionKey(patient, rec, n)
-		if key <= previous || key < start || key >= end || key < patientStart || key >= patientEnd {
-			t.Errorf("key of version %d is out of order or range: %s", n, key)
+	institutionStart, institutionEnd := record.InstitutionRange(patient.Institution())
+	for _, b := range []byte{0, 1, 0x3e, 0x3f, 0x80, 0xfe, 0xff} {
+		name := fill[record.Tag](b)
+		key := record.VersionKey(patient, rec, name)
+		if key < start || key >= end || key < patientStart || key >= patientEnd ||
+			key < institutionStart || key >= institutionEnd {
+			t.Errorf("a version's key is out of range: %s", key)
 		}
-		previous = key
-		p, r, number, err := record.ParseVersionKey(key)
-		if err != nil || p != patient || r != rec || number != n {
-			t.Errorf("parse %s: got %v %v %d, %v", key, p, r, number, err)
+		p, r, n, err := record.ParseVersionKey(key)
+		if err != nil || p != patient || r != rec || n != name {
+			t.Errorf("parse %s: got %v %v %v, %v", key, p, r, n, err)
 		}
 	}
-	if other := record.VersionKey(fill[record.Reference](0xfe), rec, 1); other >= patientStart && other < patientEnd {
-		t.Error("another patient's key is in the patient's range")
+	other, colleague := fill[record.Reference](0xfe), patient
+	colleague[6] = 0xfe
+	if key := record.VersionKey(other, rec, rec); key >= institutionStart && key < institutionEnd {
+		t.Error("another institution's key is in the institution's range")
+	}
+	if key := record.VersionKey(colleague, rec, rec); key >= patientStart && key < patientEnd ||
+		key < institutionStart || key >= institutionEnd {
+		t.Error("the key of another patient of the institution is in the patient's range, or not in the institution's")
+	}
+	holding := record.HoldingKey(patient.Institution(), rec)
+	holdingStart, holdingEnd := record.HoldingRange(patient.Institution())
+	if p, tag, err := record.ParseHoldingKey(holding); err != nil || p != patient.Institution() || tag != rec ||
+		holding < holdingStart || holding >= holdingEnd {
+		t.Errorf("holding key: %v, %v, %v", p, tag, err)
 	}
 	if tag, err := record.ParseDocumentKey(record.DocumentKey(rec)); err != nil || tag != rec {
 		t.Errorf("document key: %v, %v", tag, err)
@@ -351,16 +421,19 @@ func TestKeys(t *testing.T) {
 	if got, err := record.ParseAnchoringKey(record.AnchoringKey(id)); err != nil || got != id {
 		t.Errorf("anchoring key: %v, %v", got, err)
 	}
-	valid := record.VersionKey(patient, rec, 0xab)
+	valid := record.VersionKey(patient, rec, fill[record.Tag](0xab))
 	for _, bad := range []string{
-		"", "R", "D", "A", valid[1:], valid + "0", "D" + valid[1:], strings.Replace(valid, "00ab", "00AB", 1),
-		strings.Replace(valid, "00ab", "+0ab", 1), record.DocumentKey(rec) + "x", "A" + "Zg==",
+		"", "R", "D", "A", "O", valid[1:], valid + "0", "D" + valid[1:], valid[:len(valid)-1] + "+", valid[:len(valid)-1] + "r",
+		"R+" + valid[2:], record.DocumentKey(rec) + "x", "A" + "Zg==", holding[:len(holding)-1], "O+" + holding[2:],
 	} {
 		if _, _, _, err := record.ParseVersionKey(bad); err == nil {
 			t.Errorf("version key %q is accepted", bad)
 		}
 		if _, err := record.ParseDocumentKey(bad); err == nil {
 			t.Errorf("document key %q is accepted", bad)
+		}
+		if _, _, err := record.ParseHoldingKey(bad); err == nil {
+			t.Errorf("holding key %q is accepted", bad)
 		}
 		if _, err := record.ParseAnchoringKey(bad); err == nil {
 			t.Errorf("anchoring key %q is accepted", bad)
@@ -376,6 +449,10 @@ func TestTextForms(t *testing.T) {
 	ref := fill[record.Reference](0xfc)
 	if got, err := record.ParseReference(ref.String()); err != nil || got != ref {
 		t.Errorf("reference: %v, %v", got, err)
+	}
+	prefix := ref.Institution()
+	if got, err := record.ParseInstitutionPrefix(prefix.String()); err != nil || got != prefix || len(prefix.String()) != 8 {
+		t.Errorf("institution's prefix: %v, %v", got, err)
 	}
 	id := txID(0xfd)
 	if got, err := record.ParseTxID(id.String()); err != nil || got != id {
@@ -464,7 +541,7 @@ func TestParseError(t *testing.T) {
 		want *record.Error
 	}{
 		"plain":      {"NOT_FOUND: no such document", &record.Error{Code: record.NotFound, Index: record.NoVersion, Message: "no such document"}},
-		"with index": {"VERSION_CONFLICT[17]: renumber", &record.Error{Code: record.VersionConflict, Index: 17, Message: "renumber"}},
+		"with index": {"FORBIDDEN[17]: another's", &record.Error{Code: record.Forbidden, Index: 17, Message: "another's"}},
 		"wrapped": {
 			"chaincode response 500, FORBIDDEN: needs \"appliance\"",
 			&record.Error{Code: record.Forbidden, Index: record.NoVersion, Message: `needs "appliance"`},
@@ -481,7 +558,7 @@ func TestParseError(t *testing.T) {
 			}
 		})
 	}
-	e := &record.Error{Code: record.VersionConflict, Index: 3, Message: "x"}
+	e := &record.Error{Code: record.BadRequest, Index: 3, Message: "x"}
 	if got, ok := record.ParseError(e.Error()); !ok || *got != *e {
 		t.Errorf("its own text reads back as %+v", got)
 	}

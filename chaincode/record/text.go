@@ -55,6 +55,19 @@ func (r *Reference) UnmarshalText(text []byte) error {
 // ParseReference reads the form that Reference.String gives.
 func ParseReference(s string) (r Reference, err error) { return r, r.UnmarshalText([]byte(s)) }
 
+// MarshalText gives the form of String.
+func (p InstitutionPrefix) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText reads the form of String.
+func (p *InstitutionPrefix) UnmarshalText(text []byte) error {
+	return parseBase64(p[:], string(text), "institution's prefix")
+}
+
+// ParseInstitutionPrefix reads the form that InstitutionPrefix.String gives.
+func ParseInstitutionPrefix(s string) (p InstitutionPrefix, err error) {
+	return p, p.UnmarshalText([]byte(s))
+}
+
 // String gives 11 characters of base64url.
 func (id AnchoringID) String() string { return base64url.EncodeToString(id[:]) }
 
@@ -179,7 +192,7 @@ func ParseKind(s string) (Kind, error) {
 	return 0, fmt.Errorf("parse kind %q: want one of %q", s, kindNames[1:])
 }
 
-// String gives "created", "existing" or "conflict".
+// String gives "created", "existing", "conflict" or "erased".
 func (o Outcome) String() string {
 	switch o {
 	case Created:
@@ -188,6 +201,8 @@ func (o Outcome) String() string {
 		return "existing"
 	case Conflict:
 		return "conflict"
+	case Erased:
+		return "erased"
 	}
 	return fmt.Sprintf("outcome(%d)", uint8(o))
 }

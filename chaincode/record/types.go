@@ -29,20 +29,33 @@ const (
 // Document is one file's content as anchored.
 type Document struct {
 	Tag Tag `json:"tag"`
-	CID CID `json:"cid,omitzero"` // zero where a version only names it
+	CID CID `json:"cid,omitzero"` // zero where a version only names it, or it was erased
 	// VariantOf names the document that carries the same DICOM SOP Instance UID with other content; zero if none.
 	VariantOf Tag `json:"variant_of,omitzero"`
 }
 
-// Version is one immutable step of a record: version 1 creates it, later ones add documents. The full record is the
-// union of its versions.
+// Version is one immutable step of a record: it adds documents. The full record is the union of its versions. They have
+// no numbers: their order is that of the chain. A version on the ledger has the name of its first document, which is in no
+// other; of what a batch brings, only those documents make a version that are new.
 type Version struct {
-	Patient   Reference  `json:"patient"`
-	Record    Tag        `json:"record"`
-	Number    uint16     `json:"number"` // from 1
-	Kind      Kind       `json:"kind"`
-	Time      time.Time  `json:"time,omitzero"` // of the event (study, letter), UTC, to the second; zero if unknown. Appliances give the day only
-	Documents []Document `json:"documents"`
+	Patient Reference `json:"patient"`
+	Record  Tag       `json:"record"`
+	Kind    Kind      `json:"kind"`
+	// Date is the day of the event (study, letter), as midnight in UTC; zero if unknown. The ledger has no room for more than
+	// the day: a time to the second is nearly unique, and would tie together the copies of one file that two hospitals hold.
+	Date      time.Time     `json:"date,omitzero"`
+	Author    ParticipantID `json:"author,omitzero"` // who wrote the documents, if known
+	Late      bool          `json:"late,omitempty"`  // joined after its study was called stable
+	Amends    Tag           `json:"amends,omitzero"` // the name of the version that this one replaces; zero if none
+	Documents []Document    `json:"documents"`
+}
+
+// Name is the tag of the first document, which is the version's name once it is on the ledger; zero if there is none.
+func (v Version) Name() Tag {
+	if len(v.Documents) == 0 {
+		return Tag{}
+	}
+	return v.Documents[0].Tag
 }
 
 // Batch is what one transaction anchors.
@@ -73,6 +86,7 @@ type Outcome uint8
 // The outcomes. A document that is there already is never an error: deliveries may repeat.
 const (
 	Created  Outcome = iota // created by this transaction
-	Existing                // there already, with the same CID
+	Existing                // there already, with the same CID, be it as the copy of the caller's institution
 	Conflict                // there already, with another CID: the batch's payload is not the anchored one
+	Erased                  // was there, and was erased: it does not come back under this tag
 )

@@ -3,6 +3,7 @@ package record
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -15,6 +16,7 @@ var (
 	errTrailing     = errors.New("has bytes after its end")
 	errSchema       = errors.New("is of another schema version: upgrade medanchor")
 	errTime         = errors.New("holds a time outside the years 1 to 9999")
+	errDay          = errors.New("holds a day after the year 9999")
 	errNonCanonical = errors.New("holds a number in a longer form than needed")
 )
 
@@ -79,12 +81,30 @@ func (d *decoder) time() time.Time {
 	return t
 }
 
+func (d *decoder) day() time.Time {
+	b := d.take(daySize)
+	days := int64(b[0])<<16 | int64(b[1])<<8 | int64(b[2])
+	t := time.Unix(dayZero+days*secondsPerDay, 0).UTC()
+	if d.err == nil && !validDay(t) {
+		d.err = errDay
+	}
+	return t
+}
+
 // end gives the first error, or that bytes are left over.
 func (d *decoder) end() error {
 	if d.err == nil && len(d.rest) > 0 {
 		return errTrailing
 	}
 	return d.err
+}
+
+// endOf is end of a value under the key of a noun.
+func (d *decoder) endOf(noun string) error {
+	if err := d.end(); err != nil {
+		return fmt.Errorf("decode %s: value %w", noun, err)
+	}
+	return nil
 }
 
 // A time is packed as 40 bits: Unix seconds plus timeBias, so that a study of 1895 is a positive number too; 0 is an
@@ -105,4 +125,21 @@ func appendTime(b []byte, t time.Time) []byte {
 // validTime says whether t can be packed and written as RFC 3339.
 func validTime(t time.Time) bool {
 	return t.IsZero() || t.UTC().Year() >= 1 && t.UTC().Year() <= 9999
+}
+
+// A day is packed as 24 bits: days since 1 January of year 1. That day itself, the zero time, is an unknown one.
+const (
+	daySize       = 3
+	secondsPerDay = 24 * 60 * 60
+	dayZero       = -719_162 * secondsPerDay // Unix time of the zero time
+)
+
+func appendDay(b []byte, t time.Time) []byte {
+	days := (t.Unix() - dayZero) / secondsPerDay
+	return append(b, byte(days>>16), byte(days>>8), byte(days)) //nolint:gosec // validDay keeps it in 24 bits
+}
+
+// validDay says whether t is midnight in UTC, of a day that can be packed.
+func validDay(t time.Time) bool {
+	return validTime(t) && t.Unix()%secondsPerDay == 0 && t.Nanosecond() == 0
 }

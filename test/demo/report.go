@@ -100,10 +100,14 @@ func anchoredBy(ctx context.Context, network *devnet.Network, asker *devnet.Memb
 		if err != nil {
 			return n, height, err
 		}
-		for _, a := range block.Anchorings {
+		nouns, err := hospital.NounsOf(block)
+		if err != nil {
+			return n, height, err
+		}
+		for _, a := range nouns.Anchorings {
 			members[a.ID] = a.MSPID
 		}
-		for _, d := range block.Documents {
+		for _, d := range nouns.Documents {
 			if members[d.Anchoring] == mspID {
 				n++
 			}

@@ -82,7 +82,7 @@ func blindIndex(t *testing.T, path string) {
 		t.Fatal(err)
 	}
 	err = db.Update(func(tx *bolt.Tx) error {
-		for _, bucket := range []string{"anchorings", "documents", "versions"} {
+		for _, bucket := range []string{"state", "changes"} {
 			if err := tx.DeleteBucket([]byte(bucket)); err != nil {
 				return err
 			}

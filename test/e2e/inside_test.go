@@ -156,7 +156,7 @@ func (s *site) checkClean(at document.State) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	db, err := state.Open(filepath.Join(data, "state.db"), vault)
+	db, err := state.Open(filepath.Join(data, "state.db"), vault, s.Config.Ledger.MSPID)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -242,15 +242,19 @@ func (s *site) chainSince(from uint64) chain {
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		for _, a := range block.Anchorings {
+		nouns, err := hospital.NounsOf(block)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		for _, a := range nouns.Anchorings {
 			anchorings[a.ID] = a
 		}
-		for _, v := range block.Versions {
+		for _, v := range nouns.Versions {
 			for _, d := range v.Documents {
 				c.versions[d.Tag] = v
 			}
 		}
-		for _, d := range block.Documents {
+		for _, d := range nouns.Documents {
 			if a := anchorings[d.Anchoring]; a.MSPID == s.member.MSPID {
 				c.documents[d.Tag], c.txs[d.Tag] = d.Document, a.TxID
 			}

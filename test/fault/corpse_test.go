@@ -67,7 +67,7 @@ func (c *campaign) openState(t *testing.T) *state.DB {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := state.Open(filepath.Join(c.Config.Data, stateFile), vault)
+	db, err := state.Open(filepath.Join(c.Config.Data, stateFile), vault, c.Config.Ledger.MSPID)
 	if err != nil {
 		t.Fatal(err)
 	}

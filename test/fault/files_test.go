@@ -54,7 +54,7 @@ func newSupply(h *hospital.Hospital, seed uint64) *supply {
 	}
 }
 
-// wave makes 52 files of all kinds. Each third wave has a file of 10 MB, which is spilled in several writes.
+// wave makes 56 files of all kinds. Each third wave has a file of 10 MB, which is spilled in several writes.
 func (s *supply) wave(t *testing.T) {
 	t.Helper()
 	o := synth.Options{

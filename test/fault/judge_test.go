@@ -295,15 +295,19 @@ func readChain(t *testing.T, n *devnet.Network, from uint64) chain {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, a := range block.Anchorings {
+		nouns, err := hospital.NounsOf(block)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range nouns.Anchorings {
 			members[a.ID] = a.MSPID
 		}
-		for _, d := range block.Documents {
+		for _, d := range nouns.Documents {
 			if members[d.Anchoring] == mspID {
 				c.documents[d.Tag] = append(c.documents[d.Tag], d.CID)
 			}
 		}
-		for _, v := range block.Versions {
+		for _, v := range nouns.Versions {
 			for _, d := range v.Documents {
 				c.listed[d.Tag]++
 			}

@@ -60,7 +60,7 @@ func New(ctx context.Context, network *devnet.Network, member *devnet.Member, o 
 		}
 	}
 	var err error
-	if h.Identity, err = member.Enroll(ctx, record.ApplianceRole); err != nil {
+	if h.Identity, err = member.Enroll(ctx, string(record.ApplianceRole)); err != nil {
 		return nil, fmt.Errorf("enrol the appliance: %w", err)
 	}
 	recipient, err := appliance.NewRecoveryKey(h.Recovery)
@@ -98,7 +98,9 @@ func (h *Hospital) config(n *devnet.Network, m *devnet.Member, o Options, recipi
 			Peer: m.Peer.Address, TLSCAFile: m.RootCert, MSPID: m.MSPID,
 			CertificateFile: h.Identity.Cert, KeyFile: h.Identity.Key, Channel: n.Channel, Chaincode: n.Chaincode,
 		},
-		Patients: appliance.PatientsConfig{Issuer: m.Name},
+		Patients: appliance.PatientsConfig{
+			Issuer: m.Name, NHSIssuers: []string{synth.OtherIssuer}, Placeholders: []string{synth.Placeholder},
+		},
 		Folders: []appliance.FolderConfig{
 			{
 				Name: "dicom", Path: h.DICOM, Afterwards: afterwards, Quiet: quiet, Rescan: time.Second,

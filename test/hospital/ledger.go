@@ -11,7 +11,7 @@ import (
 // Connect asks a member's peer as a new appliance of that member, beside the hospital's own: so that what a hospital
 // says can be held against another's peer.
 func Connect(ctx context.Context, network *devnet.Network, member *devnet.Member) (*ledger.Client, error) {
-	identity, err := member.Enroll(ctx, record.ApplianceRole)
+	identity, err := member.Enroll(ctx, string(record.ApplianceRole))
 	if err != nil {
 		return nil, err
 	}
