@@ -1,47 +1,99 @@
 package contract
 
 import (
+	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/hyperledger/fabric-chaincode-go/v2/shim"
 
 	"github.com/medanchor/medanchor/chaincode/record"
 )
 
-// addition is what a batch's version brings that is new: the version with only its new documents.
-type addition struct {
-	index   int // in the batch
-	version record.Version
-}
-
 // anchor brings a batch to the ledger. What is there already is left as it is, and said so in the result: deliveries
-// may repeat. A version is written with those of its documents that are new; with none, it is not written.
+// may repeat. A version is written with those of its documents that are new, the first of which names it; with none, it is
+// not written. Documents are in one version only, so that versions need not be looked for: who creates the documents has
+// their names, and concurrent transactions disturb each other only where they bring the same document.
 func anchor(stub shim.ChaincodeStubInterface) (record.Result, error) {
-	mspID, err := requireRole(stub, record.ApplianceRole)
+	who, err := identify(stub)
 	if err != nil {
+		return record.Result{}, err
+	}
+	if err := who.require(record.ApplianceRole); err != nil {
 		return record.Result{}, err
 	}
 	batch, err := transientBatch(stub)
 	if err != nil {
 		return record.Result{}, err
 	}
-	anchoring, err := thisAnchoring(stub, mspID)
+	anchoring, err := thisAnchoring(stub, who.mspID)
 	if err != nil {
 		return record.Result{}, err
 	}
-	outcomes, additions, err := compare(stub, batch)
+	if err := checkVersions(ledgerState{stub}, who, batch, anchoring.Time); err != nil {
+		return record.Result{}, err
+	}
+	outcomes, err := compare(stub, who.mspID, batch)
 	if err != nil {
 		return record.Result{}, err
 	}
+	additions := newOf(batch, outcomes)
 	if len(additions) > 0 {
-		if err := checkAbsent(stub, anchoring, additions); err != nil {
-			return record.Result{}, err
-		}
-		if err := write(stub, anchoring, additions); err != nil {
+		if err := write(stub, who, anchoring, additions); err != nil {
 			return record.Result{}, err
 		}
 	}
-	event := record.Anchored{ID: anchoring.ID, Versions: len(additions)}
+	if err := stub.SetEvent(record.AnchoredEvent, eventOf(anchoring.ID, additions, outcomes).Encode()); err != nil {
+		return record.Result{}, fmt.Errorf("set event: %w", err)
+	}
+	return record.Result{Outcomes: outcomes}, nil
+}
+
+// checkVersions refuses a batch with a version that the caller's institution may not add to the patient's history, and one
+// whose author is none of its doctors.
+func checkVersions(s state, who caller, batch record.Batch, now time.Time) error {
+	var authors []record.ParticipantID // who are doctors here
+	for i, v := range batch.Versions {
+		if isOwn(who, v) && (v.Author.IsZero() || slices.Contains(authors, v.Author)) {
+			continue
+		}
+		if err := mayAnchor(s, who, v, now); err != nil {
+			if refused, ok := errors.AsType[*record.Error](err); ok {
+				refused.Index = i
+			}
+			return err
+		}
+		authors = append(authors, v.Author)
+	}
+	return nil
+}
+
+// isOwn says whether a version is of a patient of the caller's institution.
+func isOwn(who caller, v record.Version) bool {
+	return v.Patient.Institution() == who.institution.Institution()
+}
+
+// mayAnchor refuses a version of another institution's patient, unless its author has the patient's grant to write; and one
+// of an own patient by somebody who is no doctor here.
+func mayAnchor(s state, who caller, v record.Version, now time.Time) error {
+	if !isOwn(who, v) {
+		ok, err := mayWrite(s, who.institution.Institution(), v, now)
+		if err == nil && !ok {
+			err = record.Errorf(record.Forbidden, "the patient is of another institution, and let no author of this one "+
+				"write: it anchors for them")
+		}
+		return err
+	}
+	author, _, err := find[record.Participant](s, record.ParticipantKey(v.Author))
+	if err == nil && (author.Role != record.DoctorRole || author.MSPID != who.mspID) {
+		err = record.Errorf(record.BadRequest, "the author is no doctor of this institution")
+	}
+	return err
+}
+
+func eventOf(id record.AnchoringID, additions []record.Version, outcomes []record.Outcome) record.Anchored {
+	event := record.Anchored{ID: id, Versions: len(additions)}
 	for _, o := range outcomes {
 		switch o {
 		case record.Created:
@@ -50,12 +102,11 @@ func anchor(stub shim.ChaincodeStubInterface) (record.Result, error) {
 			event.Existing++
 		case record.Conflict:
 			event.Conflict++
+		case record.Erased:
+			event.Erased++
 		}
 	}
-	if err := stub.SetEvent(record.AnchoredEvent, event.Encode()); err != nil {
-		return record.Result{}, fmt.Errorf("set event: %w", err)
-	}
-	return record.Result{Outcomes: outcomes}, nil
+	return event
 }
 
 func transientBatch(stub shim.ChaincodeStubInterface) (record.Batch, error) {
@@ -84,38 +135,31 @@ func thisAnchoring(stub shim.ChaincodeStubInterface, mspID string) (record.Ancho
 	return record.Anchoring{ID: txID.AnchoringID(), TxID: txID, MSPID: mspID, Time: stamp.AsTime()}, nil
 }
 
-// compare finds the outcome of each of the batch's documents, and what is new.
-func compare(stub shim.ChaincodeStubInterface, batch record.Batch) ([]record.Outcome, []addition, error) {
+// compare finds the outcome of each of the batch's documents.
+func compare(stub shim.ChaincodeStubInterface, mspID string, batch record.Batch) ([]record.Outcome, error) {
+	documents := make([]record.Document, 0, batch.Documents())
 	keys := make([]string, 0, batch.Documents())
 	for _, v := range batch.Versions {
 		for _, d := range v.Documents {
+			documents = append(documents, d)
 			keys = append(keys, record.DocumentKey(d.Tag))
 		}
 	}
 	values, err := readStates(stub, keys)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	outcomes := make([]record.Outcome, 0, len(keys))
-	var additions []addition
-	for i, v := range batch.Versions {
-		var created []record.Document
-		for _, d := range v.Documents {
-			o, err := outcome(d, values[len(outcomes)])
-			if err != nil {
-				return nil, nil, err
-			}
-			if o == record.Created {
-				created = append(created, d)
-			}
-			outcomes = append(outcomes, o)
+	outcomes := make([]record.Outcome, len(documents))
+	var others []int // places of the documents of which another's copy is there, or none any more
+	for i, d := range documents {
+		if outcomes[i], err = outcome(d, values[i]); err != nil {
+			return nil, err
 		}
-		if len(created) > 0 {
-			v.Documents = created
-			additions = append(additions, addition{i, v})
+		if outcomes[i] == record.Conflict || outcomes[i] == record.Erased {
+			others = append(others, i)
 		}
 	}
-	return outcomes, additions, nil
+	return outcomes, compareHoldings(stub, mspID, documents, others, outcomes)
 }
 
 // outcome compares a document with the value under its key; empty if there is none.
@@ -124,72 +168,98 @@ func outcome(d record.Document, value []byte) (record.Outcome, error) {
 		return record.Created, nil
 	}
 	stored, err := record.DecodeDocument(value)
-	if err != nil {
+	switch {
+	case err != nil:
 		return 0, err
-	}
-	if stored.CID != d.CID {
+	case stored.Erased():
+		return record.Erased, nil
+	case stored.CID != d.CID:
 		return record.Conflict, nil
 	}
 	return record.Existing, nil
 }
 
-// checkAbsent refuses what would overwrite a version or an anchoring, or leave out a version's number. It reads those
-// keys, so that of two concurrent transactions that pass here only one becomes valid.
-func checkAbsent(stub shim.ChaincodeStubInterface, anchoring record.Anchoring, additions []addition) error {
-	keys := []string{record.AnchoringKey(anchoring.ID)}
-	added := make(map[string]bool, len(additions))
-	for _, a := range additions {
-		key := record.VersionKey(a.version.Patient, a.version.Record, a.version.Number)
-		added[key] = true
-		keys = append(keys, key)
+// compareHoldings looks for copies that the caller's own institution holds of documents, named by their places, that
+// another anchored before. Where there is one, it decides.
+func compareHoldings(stub shim.ChaincodeStubInterface, mspID string, documents []record.Document, places []int,
+	outcomes []record.Outcome,
+) error {
+	if len(places) == 0 {
+		return nil
 	}
-	var before []addition // whose predecessor must be on the ledger
-	for _, a := range additions {
-		key := record.VersionKey(a.version.Patient, a.version.Record, a.version.Number-1)
-		if a.version.Number > 1 && !added[key] {
-			before = append(before, a)
-			keys = append(keys, key)
-		}
+	institution := record.InstitutionID(mspID).Institution()
+	keys := make([]string, 0, len(places))
+	for _, i := range places {
+		keys = append(keys, record.HoldingKey(institution, documents[i].Tag))
 	}
 	values, err := readStates(stub, keys)
 	if err != nil {
 		return err
 	}
-	if len(values[0]) > 0 {
-		return record.Errorf(record.AnchoringConflict, "another transaction's ID begins alike: submit again")
-	}
-	for i, a := range additions {
-		if len(values[1+i]) > 0 {
-			return versionConflict(a, "is there already")
+	for n, i := range places {
+		if len(values[n]) == 0 {
+			continue
 		}
-	}
-	for i, a := range before {
-		if len(values[1+len(additions)+i]) == 0 {
-			return versionConflict(a, "has no predecessor")
+		held, err := record.DecodeHolding(values[n])
+		switch {
+		case err != nil:
+			return err
+		case held.Erased():
+			outcomes[i] = record.Erased
+		case held.CID == documents[i].CID:
+			outcomes[i] = record.Existing
+		default:
+			outcomes[i] = record.Conflict
 		}
 	}
 	return nil
 }
 
-func versionConflict(a addition, why string) error {
-	return &record.Error{Code: record.VersionConflict, Index: a.index, Message: fmt.Sprintf(
-		"version %d of the record %s: read the record's versions, renumber and submit again", a.version.Number, why)}
+// newOf gives the batch's versions with only those of their documents that are new; without those that have none.
+func newOf(batch record.Batch, outcomes []record.Outcome) []record.Version {
+	var additions []record.Version
+	for _, v := range batch.Versions {
+		var created []record.Document
+		for i, d := range v.Documents {
+			if outcomes[i] == record.Created {
+				created = append(created, d)
+			}
+		}
+		outcomes = outcomes[len(v.Documents):]
+		if len(created) > 0 {
+			v.Documents = created
+			additions = append(additions, v)
+		}
+	}
+	return additions
 }
 
-// write puts the anchoring, and each addition with its documents.
-func write(stub shim.ChaincodeStubInterface, anchoring record.Anchoring, additions []addition) error {
+// write puts the anchoring, and each addition with its documents. It reads the anchoring's key, so that of two concurrent
+// transactions whose IDs begin alike only one becomes valid.
+func write(stub shim.ChaincodeStubInterface, who caller, anchoring record.Anchoring, additions []record.Version) error {
+	key := record.AnchoringKey(anchoring.ID)
+	twin, err := readState(stub, key)
+	if err != nil {
+		return err
+	}
+	if len(twin) > 0 {
+		return record.Errorf(record.AnchoringConflict, "another transaction's ID begins alike: submit again")
+	}
 	value, err := anchoring.Encode()
 	if err != nil {
 		return err
 	}
 	stub.StartWriteBatch()
-	if err := stub.PutState(record.AnchoringKey(anchoring.ID), value); err != nil {
+	if err := stub.PutState(key, value); err != nil {
 		return fmt.Errorf("write anchoring: %w", err)
 	}
-	for _, a := range additions {
-		if err := writeVersion(stub, anchoring.ID, a.version); err != nil {
+	for _, v := range additions {
+		if err := writeVersion(stub, record.AnchoredVersion{Version: v, Anchoring: anchoring.ID}); err != nil {
 			return err
 		}
+	}
+	if err := auditWriting(stub, who, anchoring, additions); err != nil {
+		return err
 	}
 	if err := stub.FinishWriteBatch(); err != nil {
 		return fmt.Errorf("write batch: %w", err)
@@ -197,18 +267,40 @@ func write(stub shim.ChaincodeStubInterface, anchoring record.Anchoring, additio
 	return nil
 }
 
-func writeVersion(stub shim.ChaincodeStubInterface, id record.AnchoringID, v record.Version) error {
-	stored := record.StoredVersion{Kind: v.Kind, Time: v.Time, Anchoring: id}
+func writeVersion(stub shim.ChaincodeStubInterface, v record.AnchoredVersion) error {
 	for _, d := range v.Documents {
-		stored.Documents = append(stored.Documents, d.Tag)
-		value := record.StoredDocument{CID: d.CID, Anchoring: id, VariantOf: d.VariantOf}.Encode()
+		value := record.StoredDocument{CID: d.CID, Anchoring: v.Anchoring, VariantOf: d.VariantOf}.Encode()
 		if err := stub.PutState(record.DocumentKey(d.Tag), value); err != nil {
 			return fmt.Errorf("write document: %w", err)
 		}
 	}
-	key := record.VersionKey(v.Patient, v.Record, v.Number)
-	if err := stub.PutState(key, stored.Encode()); err != nil {
+	if err := stub.PutState(v.Key(), v.Encode()); err != nil {
 		return fmt.Errorf("write version: %w", err)
+	}
+	return nil
+}
+
+// auditWriting writes to the audit of other institutions' patients what was added to their history by a grant. What an
+// institution anchors for its own patients is its anchorings.
+func auditWriting(stub shim.ChaincodeStubInterface, who caller, anchoring record.Anchoring, additions []record.Version) error {
+	n := 0
+	for _, v := range additions {
+		if isOwn(who, v) {
+			continue
+		}
+		if n == maxEntries {
+			return record.Errorf(record.BadRequest, "the batch adds more than %d versions to other institutions' patients: "+
+				"send them in several", maxEntries)
+		}
+		e := record.AuditEntry{
+			Patient: v.Patient, ID: anchoring.TxID.ID(), Action: record.ActWrite, Basis: record.BasisGrant,
+			Member: who.institution.Institution(), Actor: who.participant.ID, Time: anchoring.Time, Subject: v.Author,
+			Record: v.Record,
+		}
+		if err := stub.PutState(record.AuditKey(e.Patient, e.ID, byte(n)), e.Encode()); err != nil {
+			return fmt.Errorf("write audit: %w", err)
+		}
+		n++
 	}
 	return nil
 }

@@ -17,73 +17,137 @@ const (
 	created  = record.Created
 	existing = record.Existing
 	conflict = record.Conflict
+	erased   = record.Erased
 )
 
+func holdingKey(mspID, document string) string {
+	return record.HoldingKey(record.InstitutionID(mspID).Institution(), tag(document))
+}
+
+func holding(payload string) []byte { return record.StoredHolding{CID: content(payload)}.Encode() }
+
 func TestAnchor(t *testing.T) {
-	other := version("p", "study", 1, "a")
-	other.Documents[0].CID = content("sealed again")
+	tombstone := record.StoredDocument{Tombstone: record.Tombstone{Erasure: record.AnchoringID{1}}}.Encode()
+	resealed := version("p", "study", "a")
+	resealed.Documents[0].CID = content("sealed again")
+	mixed := version("p", "study", "c", "a", "b", "d")
+	mixed.Documents[1].CID = content("sealed again")
+	stranger := version("p", "study", "a")
+	stranger.Patient = record.NewReference("OtherMSP", [10]byte{1})
 	tests := map[string]struct {
 		before [][]record.Version // batches committed before
+		state  map[string][]byte  // values put beside them
 		batch  []record.Version
 		want   []record.Outcome
 		event  record.Anchored // without ID
+		names  []string        // documents that name the versions written
 		refuse record.Code
 		index  int
 	}{
 		"two new records": {
-			batch: []record.Version{version("p", "study", 1, "a", "b"), version("p", "letter", 1, "c")},
+			batch: []record.Version{version("p", "study", "a", "b"), version("p", "letter", "c")},
 			want:  []record.Outcome{created, created, created},
 			event: record.Anchored{Versions: 2, Created: 3},
+			names: []string{"a", "c"},
 		},
 		"redelivered": {
-			before: [][]record.Version{{version("p", "study", 1, "a", "b")}},
-			batch:  []record.Version{version("p", "study", 1, "a", "b")},
+			before: [][]record.Version{{version("p", "study", "a", "b")}},
+			batch:  []record.Version{version("p", "study", "a", "b")},
 			want:   []record.Outcome{existing, existing},
 			event:  record.Anchored{Existing: 2},
 		},
 		"redelivered, sealed again": {
-			before: [][]record.Version{{version("p", "study", 1, "a")}},
-			batch:  []record.Version{other},
+			before: [][]record.Version{{version("p", "study", "a")}},
+			batch:  []record.Version{resealed},
 			want:   []record.Outcome{conflict},
 			event:  record.Anchored{Conflict: 1},
 		},
-		"next version": {
-			before: [][]record.Version{{version("p", "study", 1, "a")}},
-			batch:  []record.Version{version("p", "study", 2, "b")},
+		"a later version": {
+			before: [][]record.Version{{version("p", "study", "a")}},
+			batch:  []record.Version{version("p", "study", "b")},
 			want:   []record.Outcome{created},
 			event:  record.Anchored{Versions: 1, Created: 1},
+			names:  []string{"b"},
 		},
 		"two versions of a record at once": {
-			batch: []record.Version{version("p", "study", 1, "a"), version("p", "study", 2, "b")},
+			batch: []record.Version{version("p", "study", "a"), version("p", "study", "b")},
 			want:  []record.Outcome{created, created},
 			event: record.Anchored{Versions: 2, Created: 2},
+			names: []string{"a", "b"},
 		},
-		"some known": {
-			before: [][]record.Version{{version("p", "study", 1, "a")}},
-			batch:  []record.Version{version("p", "study", 2, "a", "b")},
-			want:   []record.Outcome{existing, created},
-			event:  record.Anchored{Versions: 1, Created: 1, Existing: 1},
+		"some known: named by the first that is new": {
+			before: [][]record.Version{{version("p", "study", "a")}},
+			batch:  []record.Version{version("p", "study", "a", "b", "c")},
+			want:   []record.Outcome{existing, created, created},
+			event:  record.Anchored{Versions: 1, Created: 2, Existing: 1},
+			names:  []string{"b"},
 		},
-		"number taken": {
-			before: [][]record.Version{{version("p", "study", 1, "a")}},
-			batch:  []record.Version{version("p", "letter", 1, "c"), version("p", "study", 1, "a", "b")},
-			refuse: record.VersionConflict, index: 1,
+		"known in another record": {
+			before: [][]record.Version{{version("p", "study", "a")}},
+			batch:  []record.Version{version("p", "letter", "a")},
+			want:   []record.Outcome{existing},
+			event:  record.Anchored{Existing: 1},
 		},
-		"number skipped": {
-			before: [][]record.Version{{version("p", "study", 1, "a")}},
-			batch:  []record.Version{version("p", "study", 3, "b")},
-			refuse: record.VersionConflict, index: 0,
-		},
-		"predecessor in the batch is not written": {
-			before: [][]record.Version{{version("p", "study", 1, "a")}},
-			batch:  []record.Version{version("p", "letter", 1, "a"), version("p", "letter", 2, "c")},
-			refuse: record.VersionConflict, index: 1,
-		},
-		"the same number of another patient": {
-			before: [][]record.Version{{version("p", "study", 1, "a")}},
-			batch:  []record.Version{version("q", "study", 1, "b")},
+		"the same record of another patient": {
+			before: [][]record.Version{{version("p", "study", "a")}},
+			batch:  []record.Version{version("q", "study", "b")},
 			want:   []record.Outcome{created},
 			event:  record.Anchored{Versions: 1, Created: 1},
+			names:  []string{"b"},
+		},
+		"erased": {
+			state: map[string][]byte{record.DocumentKey(tag("a")): tombstone},
+			batch: []record.Version{version("p", "study", "a")},
+			want:  []record.Outcome{erased},
+			event: record.Anchored{Erased: 1},
+		},
+		"one of each": {
+			before: [][]record.Version{{version("p", "study", "a", "b")}},
+			state:  map[string][]byte{record.DocumentKey(tag("c")): tombstone},
+			batch:  []record.Version{mixed},
+			want:   []record.Outcome{erased, conflict, existing, created},
+			event:  record.Anchored{Versions: 1, Created: 1, Existing: 1, Conflict: 1, Erased: 1},
+			names:  []string{"d"},
+		},
+		"sealed again, as the institution holds it": {
+			before: [][]record.Version{{version("p", "study", "a")}},
+			state:  map[string][]byte{holdingKey("StMaryMSP", "a"): holding("sealed again")},
+			batch:  []record.Version{resealed},
+			want:   []record.Outcome{existing},
+			event:  record.Anchored{Existing: 1},
+		},
+		"sealed again, and the institution holds a third copy": {
+			before: [][]record.Version{{version("p", "study", "a")}},
+			state:  map[string][]byte{holdingKey("StMaryMSP", "a"): holding("a third time")},
+			batch:  []record.Version{resealed},
+			want:   []record.Outcome{conflict},
+			event:  record.Anchored{Conflict: 1},
+		},
+		"sealed again, as another institution holds it": {
+			before: [][]record.Version{{version("p", "study", "a")}},
+			state:  map[string][]byte{holdingKey("OtherMSP", "a"): holding("sealed again")},
+			batch:  []record.Version{resealed},
+			want:   []record.Outcome{conflict},
+			event:  record.Anchored{Conflict: 1},
+		},
+		"the institution's copy is erased, another's is not": {
+			before: [][]record.Version{{version("p", "study", "a")}},
+			state:  map[string][]byte{holdingKey("StMaryMSP", "a"): tombstone},
+			batch:  []record.Version{resealed},
+			want:   []record.Outcome{erased},
+			event:  record.Anchored{Erased: 1},
+		},
+		"another's copy is erased, the institution's is not": {
+			state: map[string][]byte{
+				record.DocumentKey(tag("a")): tombstone, holdingKey("StMaryMSP", "a"): holding("sealed again"),
+			},
+			batch: []record.Version{resealed},
+			want:  []record.Outcome{existing},
+			event: record.Anchored{Existing: 1},
+		},
+		"a patient of another institution": {
+			batch:  []record.Version{version("p", "letter", "c"), stranger},
+			refuse: record.Forbidden, index: 1,
 		},
 	}
 	for name, test := range tests {
@@ -93,6 +157,9 @@ func TestAnchor(t *testing.T) {
 				if !l.commit(l.endorse(appliance(t), transient(t, batch...), record.AnchorFunction)) {
 					t.Fatal("a batch before is refused")
 				}
+			}
+			for key, value := range test.state {
+				l.state[key] = stateValue{value, l.height}
 			}
 			tx := l.endorse(appliance(t), transient(t, test.batch...), record.AnchorFunction)
 			refused := refusalOf(t, tx)
@@ -109,6 +176,7 @@ func TestAnchor(t *testing.T) {
 				t.Fatal(refused)
 			}
 			checkResult(t, tx, test.want, test.event)
+			checkNames(t, tx, test.names)
 			if !l.commit(tx) {
 				t.Error("the transaction does not commit")
 			}
@@ -141,8 +209,31 @@ func checkResult(t *testing.T, tx *transaction, want []record.Outcome, event rec
 	}
 }
 
+// checkNames compares the versions written with the documents that must name them.
+func checkNames(t *testing.T, tx *transaction, want []string) {
+	t.Helper()
+	var got []record.Tag
+	for key := range tx.writes {
+		if record.IsVersionKey(key) {
+			_, _, name, err := record.ParseVersionKey(key)
+			if err != nil {
+				t.Error(err)
+			}
+			got = append(got, name)
+		}
+	}
+	for _, d := range want {
+		if !slices.Contains(got, tag(d)) {
+			t.Errorf("no version is named by %s", d)
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("%d versions, want %d", len(got), len(want))
+	}
+}
+
 func TestAnchorRefuses(t *testing.T) {
-	good := transient(t, version("p", "study", 1, "a"))
+	good := transient(t, version("p", "study", "a"))
 	tests := map[string]struct {
 		caller    []byte
 		transient map[string][]byte
@@ -172,24 +263,25 @@ func TestAnchorRefuses(t *testing.T) {
 func TestAnchoringConflict(t *testing.T) {
 	l := newLedger(t)
 	id := fmt.Sprintf("%064x", 1)
-	l.commit(l.endorseAs(id, appliance(t), transient(t, version("p", "study", 1, "a")), record.AnchorFunction))
+	l.commit(l.endorseAs(id, appliance(t), transient(t, version("p", "study", "a")), record.AnchorFunction))
 	twin := fmt.Sprintf("%064x", 2)
-	tx := l.endorseAs(twin, appliance(t), transient(t, version("p", "study", 2, "b")), record.AnchorFunction)
+	tx := l.endorseAs(twin, appliance(t), transient(t, version("p", "study", "b")), record.AnchorFunction)
 	if refused := refusalOf(t, tx); refused == nil || refused.Code != record.AnchoringConflict {
 		t.Errorf("got %v, want %s", refused, record.AnchoringConflict)
 	}
 }
 
 // TestConcurrent endorses two transactions against the same state: one of them must become invalid when they concern
-// the same document or version, and neither otherwise.
+// the same document, and neither otherwise: two that add to one record do not.
 func TestConcurrent(t *testing.T) {
 	tests := map[string]struct {
 		first, second record.Version
 		both          bool
 	}{
-		"same document":     {version("p", "study", 1, "a"), version("p", "letter", 1, "a"), false},
-		"same version":      {version("p", "study", 1, "a"), version("p", "study", 1, "b"), false},
-		"different records": {version("p", "study", 1, "a"), version("p", "letter", 1, "b"), true},
+		"same document":     {version("p", "study", "a"), version("p", "letter", "a"), false},
+		"overlapping":       {version("p", "study", "a", "b"), version("p", "study", "b", "c"), false},
+		"same record":       {version("p", "study", "a"), version("p", "study", "b"), true},
+		"different records": {version("p", "study", "a"), version("p", "letter", "b"), true},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -206,7 +298,7 @@ func TestConcurrent(t *testing.T) {
 // TestDeterministic endorses the same transaction as two peers would.
 func TestDeterministic(t *testing.T) {
 	id := fmt.Sprintf("%064x", 7)
-	batch := transient(t, version("p", "study", 1, "a", "b", "c"), version("p", "letter", 1, "d"))
+	batch := transient(t, version("p", "study", "a", "b", "c"), version("p", "letter", "d"))
 	who := appliance(t)
 	first := newLedger(t).endorseAs(id, who, batch, record.AnchorFunction)
 	for range 50 {
@@ -219,9 +311,8 @@ func TestDeterministic(t *testing.T) {
 	}
 }
 
-// TestAnyOrder delivers overlapping batches repeatedly, in any order, some endorsed before others are committed. Clients
-// renumber on a conflict as the contract tells them. In the end each document is there once, in one version; numbers
-// have no gaps; and nothing that was written has changed.
+// TestAnyOrder delivers overlapping batches repeatedly, in any order, some endorsed before others are committed. In the end
+// each document is there once, in one version that is named by its first; and nothing that was written has changed.
 func TestAnyOrder(t *testing.T) {
 	who := appliance(t)
 	rapid.Check(t, func(rt *rapid.T) {
@@ -254,12 +345,11 @@ func TestAnyOrder(t *testing.T) {
 				want[documents[len(documents)-1]] = true
 			}
 			if rapid.Bool().Draw(rt, "concurrent") {
-				number := uint16(rapid.IntRange(1, 4).Draw(rt, "number"))
-				waiting = append(waiting, l.endorse(who, transient(t, version("p", rec, number, documents...)), record.AnchorFunction))
+				waiting = append(waiting, l.endorse(who, transient(t, version("p", rec, documents...)), record.AnchorFunction))
 				continue
 			}
 			settle()
-			deliver(rt, t, l, who, rec, documents)
+			deliver(rt, t, l, who, version("p", rec, documents...))
 		}
 		settle()
 		for _, rec := range records { // what was lost to a conflict is delivered again
@@ -270,23 +360,18 @@ func TestAnyOrder(t *testing.T) {
 				}
 			}
 			if len(documents) > 0 {
-				deliver(rt, t, l, who, rec, documents)
+				deliver(rt, t, l, who, version("p", rec, documents...))
 			}
 		}
 		checkState(rt, t, l, records, want)
 	})
 }
 
-// deliver anchors the documents as a client does: with the next number that the ledger tells.
-func deliver(rt *rapid.T, t *testing.T, l *fakeLedger, who []byte, rec string, documents []string) {
-	known, refused := query[[]record.VersionSummary](t, l, record.VersionsFunction, reference("p").String(), tag(rec).String())
-	if refused != nil {
-		rt.Fatal(refused)
-	}
-	v := version("p", rec, uint16(len(known)+1), documents...)
+// deliver anchors a version against the newest state: nothing is in its way.
+func deliver(rt *rapid.T, t *testing.T, l *fakeLedger, who []byte, v record.Version) {
 	tx := l.endorse(who, transient(t, v), record.AnchorFunction)
 	if refused := refusalOf(t, tx); refused != nil || !l.commit(tx) {
-		rt.Fatalf("a delivery with the next number is refused: %v", refused)
+		rt.Fatalf("a delivery is refused: %v", refused)
 	}
 }
 
@@ -297,9 +382,9 @@ func checkState(rt *rapid.T, t *testing.T, l *fakeLedger, records []string, want
 		if refused != nil && refused.Code != record.NotFound {
 			rt.Fatal(refused)
 		}
-		for i, v := range versions {
-			if int(v.Number) != i+1 {
-				rt.Fatalf("version %d stands in place %d", v.Number, i)
+		for _, v := range versions {
+			if _, found := l.state[record.VersionKey(v.Patient, v.Record, v.Documents[0].Tag)]; !found {
+				rt.Fatalf("%+v is not under the name of its first document", v)
 			}
 			for _, d := range v.Documents {
 				if seen[d.Tag] {

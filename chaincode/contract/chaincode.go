@@ -19,7 +19,16 @@ type Chaincode struct {
 
 // New gives the chaincode with all contracts.
 func New() (*Chaincode, error) {
-	contracts, err := contractapi.NewChaincode(newRecords())
+	contracts, err := contractapi.NewChaincode(
+		newRecords(),
+		newParticipants(),
+		newPatients(),
+		newErasure(),
+		newDecisions(),
+		newAppointments(),
+		newConsent(),
+		newAudit(),
+	)
 	if err != nil {
 		return nil, fmt.Errorf("assemble contracts: %w", err)
 	}
@@ -35,13 +44,25 @@ func (c *Chaincode) Init(shim.ChaincodeStubInterface) *peer.Response { return sh
 // contractapi to check and it is where throughput counts; everything else goes through contractapi.
 func (c *Chaincode) Invoke(stub shim.ChaincodeStubInterface) *peer.Response {
 	if function, _ := stub.GetFunctionAndParameters(); function != record.AnchorFunction {
-		return c.contracts.Invoke(stub)
+		return coded(c.contracts.Invoke(stub))
 	}
 	result, err := anchor(stub)
 	if err != nil {
 		return shim.Error(refusal(err).Error())
 	}
 	return shim.Success(result.Encode())
+}
+
+// coded gives a refusal a code if it has none: contractapi itself refuses unknown functions, and arguments that are too many,
+// too few, or no numbers.
+func coded(response *peer.Response) *peer.Response {
+	if response.GetStatus() == shim.OK {
+		return response
+	}
+	if _, known := record.ParseError(response.GetMessage()); known {
+		return response
+	}
+	return shim.Error(record.Errorf(record.BadRequest, "%s", response.GetMessage()).Error())
 }
 
 // readStates reads the values of all keys at once, in their order. The value of a key that is not there is empty (from

@@ -3,5 +3,5 @@
 //
 // All of it must be deterministic, for every endorsing peer has to compute the same writes: time is the transaction's
 // timestamp, there is no randomness, no goroutine, and no walk over a map. Transactions that write read single keys
-// only, never ranges, so that concurrent ones conflict only over the same document or version.
+// only, never ranges, so that concurrent ones conflict only over the same keys.
 package contract

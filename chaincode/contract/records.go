@@ -5,7 +5,6 @@ import (
 
 	"github.com/hyperledger/fabric-chaincode-go/v2/shim"
 	"github.com/hyperledger/fabric-contract-api-go/v2/contractapi"
-	"github.com/hyperledger/fabric-protos-go-apiv2/ledger/queryresult"
 
 	"github.com/medanchor/medanchor/chaincode/record"
 )
@@ -28,10 +27,11 @@ func newRecords() *Records {
 
 // GetEvaluateTransactions tells contractapi which functions only read.
 func (r *Records) GetEvaluateTransactions() []string {
-	return []string{"Document", "Record", "Versions", "List", "Anchoring"}
+	return []string{"Document", "Record", "List", "ListInstitution", "Anchoring", "Status"}
 }
 
-// Document gives a document and the anchoring that brought it, as a record.AnchoredDocument.
+// Document gives a document and the anchoring that brought it, or the tombstone of one that was erased, as a
+// record.AnchoredDocument.
 func (r *Records) Document(ctx contractapi.TransactionContextInterface, tag string) (string, error) {
 	return answer(document(ctx.GetStub(), tag))
 }
@@ -45,15 +45,10 @@ func (r *Records) Anchoring(ctx contractapi.TransactionContextInterface, id stri
 	return answer(anchoringOf(ctx.GetStub(), parsed))
 }
 
-// Record gives all versions of a record with their documents, by number, as a list of record.AnchoredVersion.
+// Record gives all versions of a record with their documents, as a list of record.AnchoredVersion. Of an erased document
+// there is the tag only. The order of the list says nothing: that of the versions is that of their anchorings on the chain.
 func (r *Records) Record(ctx contractapi.TransactionContextInterface, patient, rec string) (string, error) {
 	return answer(fullVersions(ctx.GetStub(), patient, rec))
-}
-
-// Versions gives all versions of a record without their documents, by number, as a list of record.VersionSummary. Of a
-// record that is not there it gives none.
-func (r *Records) Versions(ctx contractapi.TransactionContextInterface, patient, rec string) (string, error) {
-	return answer(versions(ctx.GetStub(), patient, rec))
 }
 
 // List gives a page of the versions of all of a patient's records, as a record.Page. Bookmark is empty for the first
@@ -61,7 +56,28 @@ func (r *Records) Versions(ctx contractapi.TransactionContextInterface, patient,
 func (r *Records) List(ctx contractapi.TransactionContextInterface, patient string, pageSize int32,
 	bookmark string,
 ) (string, error) {
-	return answer(list(ctx.GetStub(), patient, pageSize, bookmark))
+	reference, err := record.ParseReference(patient)
+	if err != nil {
+		return "", badArgument(err)
+	}
+	start, end := record.PatientRange(reference)
+	return answer(list(ctx.GetStub(), start, end, pageSize, bookmark))
+}
+
+// ListInstitution gives a page of the versions of all records of an institution's patients, as a record.Page. The
+// institution is named by its participant ID, or by its prefix.
+func (r *Records) ListInstitution(ctx contractapi.TransactionContextInterface, institution string, pageSize int32,
+	bookmark string,
+) (string, error) {
+	prefix, err := record.ParseInstitutionPrefix(institution)
+	if id, notID := record.ParseParticipantID(institution); notID == nil {
+		prefix, err = id.Institution(), nil
+	}
+	if err != nil {
+		return "", badArgument(err)
+	}
+	start, end := record.InstitutionRange(prefix)
+	return answer(list(ctx.GetStub(), start, end, pageSize, bookmark))
 }
 
 func document(stub shim.ChaincodeStubInterface, text string) (record.AnchoredDocument, error) {
@@ -79,6 +95,9 @@ func document(stub shim.ChaincodeStubInterface, text string) (record.AnchoredDoc
 	stored, err := record.DecodeDocument(value)
 	if err != nil {
 		return record.AnchoredDocument{}, err
+	}
+	if stored.Erased() {
+		return record.AnchoredDocument{Document: record.Document{Tag: tag}, Erased: &stored.Tombstone}, nil
 	}
 	anchoring, err := anchoringOf(stub, stored.Anchoring)
 	if err != nil {
@@ -102,92 +121,56 @@ func anchoringOf(stub shim.ChaincodeStubInterface, id record.AnchoringID) (recor
 }
 
 func fullVersions(stub shim.ChaincodeStubInterface, patient, rec string) ([]record.AnchoredVersion, error) {
-	entries, err := recordEntries(stub, patient, rec)
+	versions, err := versionsOf(stub, patient, rec)
 	if err != nil {
 		return nil, err
 	}
-	if len(entries) == 0 {
+	if len(versions) == 0 {
 		return nil, record.Errorf(record.NotFound, "no such record: check patient and record")
 	}
 	var keys []string
-	for _, e := range entries {
-		for _, tag := range e.stored.Documents {
-			keys = append(keys, record.DocumentKey(tag))
+	for _, v := range versions {
+		for _, d := range v.Documents {
+			keys = append(keys, record.DocumentKey(d.Tag))
 		}
 	}
 	values, err := readStates(stub, keys)
 	if err != nil {
 		return nil, err
 	}
-	full := make([]record.AnchoredVersion, 0, len(entries))
-	for _, e := range entries {
-		v := record.AnchoredVersion{Version: e.version, Anchoring: e.stored.Anchoring}
-		for _, tag := range e.stored.Documents {
-			d, err := record.DecodeDocument(values[0])
+	for _, v := range versions {
+		for i := range v.Documents {
+			stored, err := record.DecodeDocument(values[0])
 			if err != nil {
 				return nil, err
 			}
 			values = values[1:]
-			v.Documents = append(v.Documents, record.Document{Tag: tag, CID: d.CID, VariantOf: d.VariantOf})
+			v.Documents[i].CID, v.Documents[i].VariantOf = stored.CID, stored.VariantOf
 		}
-		full = append(full, v)
 	}
-	return full, nil
+	return versions, nil
 }
 
-func versions(stub shim.ChaincodeStubInterface, patient, rec string) ([]record.VersionSummary, error) {
-	entries, err := recordEntries(stub, patient, rec)
-	if err != nil {
-		return nil, err
-	}
-	summaries := make([]record.VersionSummary, 0, len(entries))
-	for _, e := range entries {
-		summaries = append(summaries, e.summary())
-	}
-	return summaries, nil
-}
-
-func list(stub shim.ChaincodeStubInterface, patient string, pageSize int32, bookmark string) (record.Page, error) {
-	reference, err := record.ParseReference(patient)
-	if err != nil {
-		return record.Page{}, badArgument(err)
-	}
+// list gives a page of the versions between two keys.
+func list(stub shim.ChaincodeStubInterface, start, end string, pageSize int32, bookmark string) (record.Page, error) {
 	if pageSize < 1 || pageSize > record.MaxPageSize {
 		return record.Page{}, record.Errorf(record.BadRequest, "page of %d versions: ask for 1 to %d", pageSize,
 			record.MaxPageSize)
 	}
-	start, end := record.PatientRange(reference)
 	if bookmark != "" && (bookmark < start || bookmark >= end) {
-		return record.Page{}, record.Errorf(record.BadRequest, "bookmark of another patient: start from the first page")
+		return record.Page{}, record.Errorf(record.BadRequest, "bookmark of another list: start from the first page")
 	}
-	entries, meta, err := stub.GetStateByRangeWithPagination(start, end, pageSize, bookmark)
+	found, meta, err := stub.GetStateByRangeWithPagination(start, end, pageSize, bookmark)
 	if err != nil {
 		return record.Page{}, fmt.Errorf("list versions: %w", err)
 	}
 	page := record.Page{Versions: []record.VersionSummary{}, Bookmark: meta.GetBookmark()}
-	err = each(entries, func(e entry) { page.Versions = append(page.Versions, e.summary()) })
+	err = each(found, func(v record.AnchoredVersion) { page.Versions = append(page.Versions, v.Summary()) })
 	return page, err
 }
 
-// entry is one version as it stands on the ledger: what its key says, and its value.
-type entry struct {
-	version record.Version // without documents
-	stored  record.StoredVersion
-}
-
-func (e entry) summary() record.VersionSummary {
-	return record.VersionSummary{
-		Record:    e.version.Record,
-		Number:    e.version.Number,
-		Kind:      e.version.Kind,
-		Time:      e.version.Time,
-		Anchoring: e.stored.Anchoring,
-		Documents: len(e.stored.Documents),
-	}
-}
-
-// recordEntries reads all versions of a record, by number.
-func recordEntries(stub shim.ChaincodeStubInterface, patient, rec string) ([]entry, error) {
+// versionsOf reads all versions of a record; their documents have nothing but their tags.
+func versionsOf(stub shim.ChaincodeStubInterface, patient, rec string) ([]record.AnchoredVersion, error) {
 	reference, err := record.ParseReference(patient)
 	if err != nil {
 		return nil, badArgument(err)
@@ -201,13 +184,13 @@ func recordEntries(stub shim.ChaincodeStubInterface, patient, rec string) ([]ent
 	if err != nil {
 		return nil, fmt.Errorf("list versions of record: %w", err)
 	}
-	var entries []entry
-	err = each(found, func(e entry) { entries = append(entries, e) })
-	return entries, err
+	var versions []record.AnchoredVersion
+	err = each(found, func(v record.AnchoredVersion) { versions = append(versions, v) })
+	return versions, err
 }
 
 // each reads the versions of a range to its end, and closes it.
-func each(found shim.StateQueryIteratorInterface, take func(entry)) (err error) {
+func each(found shim.StateQueryIteratorInterface, take func(record.AnchoredVersion)) (err error) {
 	defer func() {
 		if closeErr := found.Close(); err == nil {
 			err = closeErr
@@ -218,28 +201,13 @@ func each(found shim.StateQueryIteratorInterface, take func(entry)) (err error) 
 		if err != nil {
 			return fmt.Errorf("read next version: %w", err)
 		}
-		e, err := parseEntry(kv)
+		v, err := record.DecodeVersion(kv.GetKey(), kv.GetValue())
 		if err != nil {
 			return err
 		}
-		take(e)
+		take(v)
 	}
 	return nil
-}
-
-func parseEntry(kv *queryresult.KV) (entry, error) {
-	patient, rec, number, err := record.ParseVersionKey(kv.GetKey())
-	if err != nil {
-		return entry{}, err
-	}
-	stored, err := record.DecodeVersion(kv.GetValue())
-	if err != nil {
-		return entry{}, err
-	}
-	return entry{
-		version: record.Version{Patient: patient, Record: rec, Number: number, Kind: stored.Kind, Time: stored.Time},
-		stored:  stored,
-	}, nil
 }
 
 func badArgument(err error) error { return record.Errorf(record.BadRequest, "%v", err) }

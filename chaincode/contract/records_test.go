@@ -11,15 +11,19 @@ import (
 	"github.com/medanchor/medanchor/chaincode/record"
 )
 
+func author() record.ParticipantID { return record.NewParticipantID("StMaryMSP", [10]byte{1}) }
+
 // anchored gives a ledger with three records of patient p, one of them in two versions, and one of patient q.
 func anchored(t *testing.T) *fakeLedger {
 	t.Helper()
 	l := newLedger(t)
-	variant := version("p", "study", 2, "c")
+	l.know(t, newPerson(t, "StMaryMSP", record.DoctorRole, author()))
+	variant := version("p", "study", "c")
 	variant.Documents[0].VariantOf = tag("a")
+	variant.Late, variant.Amends, variant.Author = true, tag("a"), author()
 	for _, batch := range [][]record.Version{
-		{version("p", "study", 1, "a", "b"), version("p", "letter", 1, "d"), version("q", "study", 1, "e")},
-		{variant, version("p", "lab", 1, "f")},
+		{version("p", "study", "a", "b"), version("p", "letter", "d"), version("q", "study", "e")},
+		{variant, version("p", "lab", "f")},
 	} {
 		if !l.commit(l.endorse(appliance(t), transient(t, batch...), record.AnchorFunction)) {
 			t.Fatal("anchoring is refused")
@@ -51,24 +55,66 @@ func TestRecord(t *testing.T) {
 	if refused != nil || len(full) != 2 {
 		t.Fatalf("got %+v, %v, want two versions", full, refused)
 	}
-	want := version("p", "study", 1, "a", "b")
-	if full[0].Patient != want.Patient || full[0].Record != want.Record || full[0].Number != 1 ||
-		full[0].Kind != want.Kind || !full[0].Time.Equal(want.Time) ||
-		!slices.Equal(full[0].Documents, want.Documents) || full[0].Anchoring == full[1].Anchoring {
-		t.Errorf("got %+v, want %+v", full[0], want)
+	first, late := full[0], full[1]
+	if first.Name() != tag("a") { // their order says nothing
+		first, late = late, first
 	}
-	if full[1].Documents[0].VariantOf != tag("a") {
-		t.Errorf("the variant is lost: %+v", full[1])
+	want := version("p", "study", "a", "b")
+	if first.Patient != want.Patient || first.Record != want.Record || first.Kind != want.Kind || first.Late ||
+		!first.Date.Equal(want.Date) || !slices.Equal(first.Documents, want.Documents) || first.Anchoring == late.Anchoring {
+		t.Errorf("got %+v, want %+v", first, want)
 	}
+	if late.Documents[0].VariantOf != tag("a") || !late.Late || late.Amends != tag("a") || late.Author != author() {
+		t.Errorf("variant, author or amendment is lost: %+v", late)
+	}
+}
 
-	summaries, refused := query[[]record.VersionSummary](t, l, record.VersionsFunction, patient, study)
-	if refused != nil || len(summaries) != 2 || summaries[0].Documents != 2 || summaries[1].Number != 2 ||
-		summaries[1].Anchoring != full[1].Anchoring {
-		t.Errorf("got %+v, %v", summaries, refused)
+// TestErased reads a document and a record of which a tombstone is left.
+func TestErased(t *testing.T) {
+	l := anchored(t)
+	left := record.Tombstone{Generation: 3, Erasure: record.AnchoringID{7}}
+	l.state[record.DocumentKey(tag("b"))] = stateValue{record.StoredDocument{Tombstone: left}.Encode(), l.height}
+	got, refused := query[record.AnchoredDocument](t, l, record.DocumentFunction, tag("b").String())
+	if refused != nil || got.Erased == nil || *got.Erased != left || got.Document != (record.Document{Tag: tag("b")}) {
+		t.Errorf("got %+v, %v", got, refused)
 	}
-	none, refused := query[[]record.VersionSummary](t, l, record.VersionsFunction, patient, tag("none").String())
-	if refused != nil || len(none) != 0 {
-		t.Errorf("versions of a record that is not there: %+v, %v", none, refused)
+	full, refused := query[[]record.AnchoredVersion](t, l, record.RecordFunction, reference("p").String(), tag("study").String())
+	if refused != nil || len(full) != 2 {
+		t.Fatalf("got %+v, %v", full, refused)
+	}
+	for _, v := range full {
+		for _, d := range v.Documents {
+			if d.CID.IsZero() != (d.Tag == tag("b")) {
+				t.Errorf("got %+v", d)
+			}
+		}
+	}
+}
+
+// TestListInstitution lists the records of all patients of an institution, by its ID and by its prefix.
+func TestListInstitution(t *testing.T) {
+	l := anchored(t)
+	institution := record.InstitutionID("StMaryMSP")
+	for _, name := range []string{institution.String(), institution.Institution().String()} {
+		patients, documents, bookmark := map[record.Reference]bool{}, 0, ""
+		for more := true; more; more = bookmark != "" {
+			page, refused := query[record.Page](t, l, record.ListInstitutionFunction, name, "2", bookmark)
+			if refused != nil {
+				t.Fatal(refused)
+			}
+			for _, v := range page.Versions {
+				patients[v.Patient] = true
+				documents += v.Documents
+			}
+			bookmark = page.Bookmark
+		}
+		if len(patients) != 2 || documents != 6 {
+			t.Errorf("%s: %d documents of %d patients, want 6 of 2", name, documents, len(patients))
+		}
+	}
+	page, refused := query[record.Page](t, l, record.ListInstitutionFunction, record.InstitutionID("OtherMSP").String(), "10", "")
+	if refused != nil || len(page.Versions) != 0 {
+		t.Errorf("another institution has %+v, %v", page, refused)
 	}
 }
 
@@ -118,7 +164,10 @@ func TestQueriesRefuse(t *testing.T) {
 		"another patient's record":     {[]string{record.RecordFunction, reference("q").String(), tag("lab").String()}, record.NotFound},
 		"record of nobody":             {[]string{record.RecordFunction, "", study}, record.BadRequest},
 		"record without tag":           {[]string{record.RecordFunction, p, "~"}, record.BadRequest},
-		"versions of nobody":           {[]string{record.VersionsFunction, "~", study}, record.BadRequest},
+		"list of half an institution":  {[]string{record.ListInstitutionFunction, p[:7], "10", ""}, record.BadRequest},
+		"list of no institution":       {[]string{record.ListInstitutionFunction, "", "10", ""}, record.BadRequest},
+		"an institution's whole":       {[]string{record.ListInstitutionFunction, p[:8], "1001", ""}, record.BadRequest},
+		"bookmark of another's list":   {[]string{record.ListInstitutionFunction, p[:8], "10", "R~"}, record.BadRequest},
 		"list of nobody":               {[]string{record.ListFunction, "", "10", ""}, record.BadRequest},
 		"page of nothing":              {[]string{record.ListFunction, p, "0", ""}, record.BadRequest},
 		"page of all":                  {[]string{record.ListFunction, p, "1001", ""}, record.BadRequest},
@@ -152,7 +201,7 @@ func TestUnknownFunctions(t *testing.T) {
 		{"records:List", reference("p").String(), "many", ""},
 		{"records:GetEvaluateTransactions"},
 	} {
-		tx := l.endorse(appliance(t), transient(t, version("p", "study", 1, "a")), arguments...)
+		tx := l.endorse(appliance(t), transient(t, version("p", "study", "a")), arguments...)
 		if tx.response.GetStatus() == shim.OK || len(tx.writes) > 0 {
 			t.Errorf("%q is accepted", arguments)
 		}
@@ -169,14 +218,14 @@ func TestBrokenState(t *testing.T) {
 	for _, arguments := range [][]string{
 		{record.DocumentFunction, tag("a").String()},
 		{record.RecordFunction, p, study},
-		{record.VersionsFunction, p, study},
 		{record.ListFunction, p, "10", ""},
+		{record.ListInstitutionFunction, p[:8], "10", ""},
 	} {
 		if _, refused := query[json.RawMessage](t, l, arguments...); refused == nil || refused.Code != record.Internal {
 			t.Errorf("%s: got %v, want %s", arguments[0], refused, record.Internal)
 		}
 	}
-	tx := l.endorse(appliance(t), transient(t, version("p", "study", 1, "a")), record.AnchorFunction)
+	tx := l.endorse(appliance(t), transient(t, version("p", "study", "a")), record.AnchorFunction)
 	if refused := refusalOf(t, tx); refused == nil || refused.Code != record.Internal {
 		t.Errorf("anchoring over it: got %v, want %s", refused, record.Internal)
 	}
@@ -186,7 +235,7 @@ func TestBrokenState(t *testing.T) {
 func TestLossyPeer(t *testing.T) {
 	l := anchored(t)
 	l.lossy = true
-	tx := l.endorse(appliance(t), transient(t, version("p", "study", 1, "a", "x")), record.AnchorFunction)
+	tx := l.endorse(appliance(t), transient(t, version("p", "study", "a", "x")), record.AnchorFunction)
 	if refused := refusalOf(t, tx); refused == nil || refused.Code != record.Internal || len(tx.writes) > 0 {
 		t.Errorf("anchoring: got %v", refused)
 	}

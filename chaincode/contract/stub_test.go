@@ -16,6 +16,7 @@ import (
 	"maps"
 	"math/big"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -38,6 +39,8 @@ type fakeLedger struct {
 	height    int
 	sequence  uint64
 	lossy     bool // answers GetMultipleStates with a value too few
+	now       time.Time
+	private   map[string][]byte // collection, "/", key
 }
 
 type stateValue struct {
@@ -51,7 +54,12 @@ func newLedger(t testing.TB) *fakeLedger {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &fakeLedger{chaincode: chaincode, state: map[string]stateValue{}}
+	l := &fakeLedger{
+		chaincode: chaincode, state: map[string]stateValue{}, private: map[string][]byte{},
+		now: time.Date(2026, 11, 22, 18, 30, 0, 5000, time.UTC),
+	}
+	l.know(t, anchorer())
+	return l
 }
 
 // transaction is an endorsed transaction.
@@ -68,6 +76,7 @@ type transaction struct {
 	response  *peer.Response
 	reads     map[string]int // height of what was read; 0 if it was not there
 	writes    map[string][]byte
+	private   map[string][]byte
 	batched   bool // between StartWriteBatch and FinishWriteBatch
 	ranged    bool // read a range
 	paged     bool // read a page
@@ -85,8 +94,8 @@ func (l *fakeLedger) endorse(caller []byte, transient map[string][]byte, argumen
 func (l *fakeLedger) endorseAs(id string, caller []byte, transient map[string][]byte, arguments ...string) *transaction {
 	tx := &transaction{
 		ledger: l, id: id, creator: caller, arguments: arguments, transient: transient,
-		time:  time.Date(2026, 11, 22, 18, 30, 0, 5000, time.UTC),
-		reads: map[string]int{}, writes: map[string][]byte{},
+		time:  l.now,
+		reads: map[string]int{}, writes: map[string][]byte{}, private: map[string][]byte{},
 	}
 	tx.response = l.chaincode.Invoke(tx)
 	return tx
@@ -106,6 +115,7 @@ func (l *fakeLedger) commit(tx *transaction) bool {
 	for key, value := range tx.writes {
 		l.state[key] = stateValue{value, l.height}
 	}
+	maps.Copy(l.private, tx.private)
 	return true
 }
 
@@ -152,6 +162,15 @@ func (tx *transaction) FinishWriteBatch() error {
 func (tx *transaction) PutState(key string, value []byte) error {
 	tx.writes[key] = slices.Clone(value)
 	return nil
+}
+
+func (tx *transaction) PutPrivateData(collection, key string, value []byte) error {
+	tx.private[collection+"/"+key] = slices.Clone(value)
+	return nil
+}
+
+func (tx *transaction) GetPrivateData(collection, key string) ([]byte, error) {
+	return tx.ledger.private[collection+"/"+key], nil
 }
 
 func (tx *transaction) SetEvent(name string, payload []byte) error {
@@ -228,15 +247,40 @@ func caller(t testing.TB, mspID string, attributes map[string]string) []byte {
 	return identity
 }
 
+// anchorer is St Mary's appliance whom every fake ledger knows from the beginning, so that tests of anchoring need no world.
+var anchorer = sync.OnceValue(func() *person {
+	var t testing.T // newPerson fails only where there is no randomness
+	return newPerson(&t, "StMaryMSP", record.ApplianceRole, record.NewParticipantID("StMaryMSP", [10]byte{0xff}))
+})
+
 // appliance is an identity that may anchor.
-func appliance(t testing.TB) []byte {
-	return caller(t, "StMaryMSP", map[string]string{record.RoleAttribute: record.ApplianceRole})
+func appliance(testing.TB) []byte { return anchorer().creator }
+
+// know puts an active participant into the ledger's state.
+func (l *fakeLedger) know(t testing.TB, p *person) {
+	t.Helper()
+	key := record.FingerprintOf(p.mspID, publicKey(t, p.key))
+	for at, v := range map[string]any{
+		record.BindingKey(key): record.Binding{V: record.SchemaVersion, Participant: p.id},
+		record.ParticipantKey(p.id): record.Participant{
+			V: record.SchemaVersion, ID: p.id, Role: p.role, MSPID: p.mspID, Status: record.Active, Key: key,
+		},
+	} {
+		value, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.state[at] = stateValue{value: value}
+	}
 }
 
-// tag and reference make short names into the ledger's.
+// tag and reference make short names into the ledger's. Patients are St Mary's.
 func tag(s string) record.Tag { return record.Tag(name(s)) }
 
-func reference(s string) record.Reference { return record.Reference(name(s)) }
+func reference(s string) record.Reference {
+	id := name(s)
+	return record.NewReference("StMaryMSP", [10]byte(id[:10]))
+}
 
 func name(s string) [16]byte {
 	sum := sha256.Sum256([]byte(s))
@@ -250,10 +294,10 @@ func content(s string) record.CID {
 }
 
 // version makes a version whose documents have their names' contents.
-func version(patient, rec string, number uint16, documents ...string) record.Version {
+func version(patient, rec string, documents ...string) record.Version {
 	v := record.Version{
-		Patient: reference(patient), Record: tag(rec), Number: number, Kind: record.KindImaging,
-		Time: time.Date(2024, 2, 29, 12, 0, 0, 0, time.UTC),
+		Patient: reference(patient), Record: tag(rec), Kind: record.KindImaging,
+		Date: time.Date(2024, 2, 29, 0, 0, 0, 0, time.UTC),
 	}
 	for _, d := range documents {
 		v.Documents = append(v.Documents, record.Document{Tag: tag(d), CID: content(d)})

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 )
 
 // Code says which rule of the contract refused a transaction. Clients branch on it.
@@ -40,9 +41,16 @@ type Error struct {
 	Message string
 }
 
+// maxMessage is the most bytes of a message that Errorf makes. What it quotes of a request may be anything.
+const maxMessage = 500
+
 // Errorf makes a refusal that is not about one version of a batch.
 func Errorf(code Code, format string, args ...any) *Error {
-	return &Error{Code: code, Index: NoVersion, Message: fmt.Sprintf(format, args...)}
+	message := strings.ToValidUTF8(fmt.Sprintf(format, args...), "\uFFFD")
+	if len(message) > maxMessage {
+		message = strings.ToValidUTF8(message[:maxMessage], "") + "…"
+	}
+	return &Error{Code: code, Index: NoVersion, Message: message}
 }
 
 // Error gives "CODE: what to do", or "CODE[index]: what to do".

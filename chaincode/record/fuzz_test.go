@@ -31,7 +31,9 @@ func FuzzDecodeBatch(f *testing.F) {
 // FuzzDecodeValues checks the same of the values under keys, and of messages.
 func FuzzDecodeValues(f *testing.F) {
 	f.Add(record.StoredDocument{CID: cid(0x55, 1), VariantOf: fill[record.Tag](2)}.Encode())
-	f.Add(record.StoredVersion{Kind: 1, Documents: []record.Tag{fill[record.Tag](1)}}.Encode())
+	f.Add(record.StoredDocument{Tombstone: record.Tombstone{Generation: 7}}.Encode())
+	f.Add(record.StoredHolding{CID: cid(0x70, 1)}.Encode())
+	f.Add(sampleVersion().Encode())
 	f.Add(record.Result{Outcomes: []record.Outcome{1, 2, 0}}.Encode())
 	f.Add(record.Anchored{Created: 300}.Encode())
 	f.Fuzz(func(t *testing.T, value []byte) {
@@ -42,8 +44,11 @@ func FuzzDecodeValues(f *testing.F) {
 		}
 		document, err := record.DecodeDocument(value)
 		check("document", document.Encode(), err)
-		version, err := record.DecodeVersion(value)
-		check("version", version.Encode(), err)
+		holding, err := record.DecodeHolding(value)
+		check("holding", holding.Encode(), err)
+		if version, err := record.DecodeVersion(sampleVersion().Key(), value); err == nil {
+			check("version", version.Encode(), nil)
+		}
 		result, err := record.DecodeResult(value)
 		check("result", result.Encode(), err)
 		event, err := record.DecodeAnchored(value)
@@ -60,13 +65,17 @@ func FuzzDecodeValues(f *testing.F) {
 
 // FuzzParseKeys checks that a key is accepted in one form only.
 func FuzzParseKeys(f *testing.F) {
-	f.Add(record.VersionKey(fill[record.Reference](1), fill[record.Tag](2), 3))
+	f.Add(record.VersionKey(fill[record.Reference](1), fill[record.Tag](2), fill[record.Tag](3)))
+	f.Add(record.HoldingKey(record.InstitutionPrefix{1}, fill[record.Tag](2)))
 	f.Add(record.DocumentKey(fill[record.Tag](2)))
 	f.Fuzz(func(t *testing.T, key string) {
-		if patient, rec, number, err := record.ParseVersionKey(key); err == nil {
-			if again := record.VersionKey(patient, rec, number); again != key {
+		if patient, rec, name, err := record.ParseVersionKey(key); err == nil {
+			if again := record.VersionKey(patient, rec, name); again != key {
 				t.Errorf("%q is written back as %q", key, again)
 			}
+		}
+		if institution, tag, err := record.ParseHoldingKey(key); err == nil && record.HoldingKey(institution, tag) != key {
+			t.Errorf("%q is not written back", key)
 		}
 		if tag, err := record.ParseDocumentKey(key); err == nil && record.DocumentKey(tag) != key {
 			t.Errorf("%q is not written back", key)

@@ -20,7 +20,7 @@ func parseBase64(dst []byte, s, what string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("parse %s %q: want %d characters of base64url", what, s, base64url.EncodedLen(len(dst)))
+	return fmt.Errorf("parse %s %.80q: want %d characters of base64url", what, s, base64url.EncodedLen(len(dst)))
 }
 
 // String gives 22 characters of base64url.
@@ -98,7 +98,7 @@ func (id TxID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
 func (id *TxID) UnmarshalText(text []byte) error {
 	b, err := hex.DecodeString(string(text))
 	if err != nil || len(b) != len(id) || hex.EncodeToString(b) != string(text) {
-		return fmt.Errorf("parse transaction ID %q: want 64 lower-case hexadecimal characters", text)
+		return fmt.Errorf("parse transaction ID %.80q: want 64 lower-case hexadecimal characters", text)
 	}
 	copy(id[:], b)
 	return nil
@@ -145,7 +145,7 @@ func (c *CID) UnmarshalText(text []byte) error {
 			}
 		}
 	}
-	return fmt.Errorf("parse CID %q: want a CIDv1 in base32 over SHA2-256, codec raw or dag-pb", s)
+	return fmt.Errorf("parse CID %.80q: want a CIDv1 in base32 over SHA2-256, codec raw or dag-pb", s)
 }
 
 // ParseCID reads the form that CID.String gives.
@@ -189,7 +189,7 @@ func ParseKind(s string) (Kind, error) {
 			return k, nil
 		}
 	}
-	return 0, fmt.Errorf("parse kind %q: want one of %q", s, kindNames[1:])
+	return 0, fmt.Errorf("parse kind %.80q: want one of %q", s, kindNames[1:])
 }
 
 // String gives "created", "existing", "conflict" or "erased".
