@@ -19,6 +19,8 @@ import (
 	"github.com/hyperledger/fabric-config/configtx/orderer"
 	"github.com/hyperledger/fabric-protos-go-apiv2/common"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/medanchor/medanchor/ledger/fabricca"
 )
 
 // channelName is the channel of the consortium.
@@ -36,7 +38,7 @@ func (n *Network) genesisBlock(consenter tlsFiles) (*common.Block, error) {
 		if err != nil {
 			return nil, fmt.Errorf("configure channel: %w", err)
 		}
-		member.Policies[configtx.EndorsementPolicyKey] = signedBy(m.MSPID, peerType)
+		member.Policies[configtx.EndorsementPolicyKey] = signedBy(m.MSPID, fabricca.PeerType)
 		members = append(members, member)
 	}
 	application := implicitPolicies()
@@ -169,16 +171,16 @@ func (o *Organisation) configuration() (configtx.Organization, error) {
 			CryptoConfig: membership.CryptoConfig{SignatureHashFamily: "SHA2", IdentityIdentifierHashFunction: "SHA256"},
 			NodeOUs: membership.NodeOUs{
 				Enable:              true,
-				ClientOUIdentifier:  unit(clientType),
-				PeerOUIdentifier:    unit(peerType),
-				AdminOUIdentifier:   unit(adminType),
-				OrdererOUIdentifier: unit(ordererType),
+				ClientOUIdentifier:  unit(fabricca.ClientType),
+				PeerOUIdentifier:    unit(fabricca.PeerType),
+				AdminOUIdentifier:   unit(fabricca.AdminType),
+				OrdererOUIdentifier: unit(fabricca.OrdererType),
 			},
 		},
 		Policies: map[string]configtx.Policy{
 			configtx.ReadersPolicyKey: signedBy(o.MSPID, "member"),
 			configtx.WritersPolicyKey: signedBy(o.MSPID, "member"),
-			configtx.AdminsPolicyKey:  signedBy(o.MSPID, adminType),
+			configtx.AdminsPolicyKey:  signedBy(o.MSPID, fabricca.AdminType),
 		},
 	}, nil
 }

@@ -11,7 +11,7 @@ import (
 
 	"github.com/hyperledger/fabric-admin-sdk/pkg/identity"
 
-	"github.com/medanchor/medanchor/devnet/internal/ca"
+	"github.com/medanchor/medanchor/ledger/fabricca"
 )
 
 // Names of the attributes that a participant's certificate carries. The chaincode reads them.
@@ -20,13 +20,8 @@ const (
 	ParticipantAttribute = "medanchor.participant"
 )
 
-// Kinds of identity, as NodeOUs tell them apart. Type "user" would be refused.
-const (
-	clientType  = "client"
-	adminType   = "admin"
-	peerType    = "peer"
-	ordererType = "orderer"
-)
+// registrarRole is the role whose identities may themselves register participants at their member's CA.
+const registrarRole = "institution"
 
 // Identity is an enrolled identity: a folder that holds cert.pem and key.pem.
 type Identity struct {
@@ -38,19 +33,30 @@ type Identity struct {
 	Key           string // PEM file, PKCS #8
 }
 
-// Enroll registers a new participant with a role (appliance, doctor, patient, …) at the member's CA, and enrols it.
-// The key is made here. The CA must be running.
+// Enroll is [Member.EnrollAs] with an ID of random bytes.
 func (m *Member) Enroll(ctx context.Context, role string) (Identity, error) {
-	if role == "" {
-		return Identity{}, errors.New("enrol participant: the role is empty")
+	return m.EnrollAs(ctx, newParticipantID(), role)
+}
+
+// EnrollAs registers a new participant with an ID (22 characters of base64url) and a role (appliance, doctor, patient, …)
+// at the member's CA, and enrols it. An institution may then register participants itself. The key is made here. The CA
+// must be running.
+func (m *Member) EnrollAs(ctx context.Context, id, role string) (Identity, error) {
+	if id == "" || role == "" {
+		return Identity{}, errors.New("enrol participant: the ID or the role is empty")
 	}
-	id := newParticipantID()
-	attributes := map[string]string{RoleAttribute: role, ParticipantAttribute: id}
-	secret, err := m.register(ctx, ca.Registration{ID: id, Type: clientType, Attributes: attributes})
+	registration := fabricca.Registration{
+		ID: id, Type: fabricca.ClientType,
+		Attributes: map[string]string{RoleAttribute: role, ParticipantAttribute: id},
+	}
+	if role == registrarRole {
+		registration.Rights = fabricca.RegistrarOf(fabricca.ClientType, RoleAttribute, ParticipantAttribute)
+	}
+	secret, err := m.register(ctx, registration)
 	if err != nil {
 		return Identity{}, fmt.Errorf("enrol participant: %w", err)
 	}
-	identity, err := m.enrol(ctx, ca.Enrolment{ID: id, Secret: secret}, filepath.Join(m.Dir, "identities", id))
+	identity, err := m.enrol(ctx, fabricca.Enrolment{ID: id, Secret: secret}, filepath.Join(m.Dir, "identities", id))
 	if err != nil {
 		return Identity{}, fmt.Errorf("enrol participant: %w", err)
 	}
@@ -61,25 +67,25 @@ func (m *Member) Enroll(ctx context.Context, role string) (Identity, error) {
 // enrolAdmin makes the organisation's administrator.
 func (o *Organisation) enrolAdmin(ctx context.Context) (Identity, error) {
 	id := newParticipantID()
-	secret, err := o.register(ctx, ca.Registration{ID: id, Type: adminType})
+	secret, err := o.register(ctx, fabricca.Registration{ID: id, Type: fabricca.AdminType})
 	if err != nil {
 		return Identity{}, err
 	}
-	return o.enrol(ctx, ca.Enrolment{ID: id, Secret: secret}, filepath.Join(o.Dir, "admin"))
+	return o.enrol(ctx, fabricca.Enrolment{ID: id, Secret: secret}, filepath.Join(o.Dir, "admin"))
 }
 
 // enrolNode gives a node an identity of a kind, and a TLS certificate for the host that it listens on.
 func (o *Organisation) enrolNode(ctx context.Context, node *Node, kind string) (Identity, tlsFiles, error) {
 	id := newParticipantID()
-	secret, err := o.register(ctx, ca.Registration{ID: id, Type: kind})
+	secret, err := o.register(ctx, fabricca.Registration{ID: id, Type: kind})
 	if err != nil {
 		return Identity{}, tlsFiles{}, err
 	}
-	signing, err := o.enrol(ctx, ca.Enrolment{ID: id, Secret: secret}, filepath.Join(node.Dir, "identity"))
+	signing, err := o.enrol(ctx, fabricca.Enrolment{ID: id, Secret: secret}, filepath.Join(node.Dir, "identity"))
 	if err != nil {
 		return Identity{}, tlsFiles{}, err
 	}
-	tls, err := o.enrol(ctx, ca.Enrolment{ID: id, Secret: secret, TLS: true, Hosts: []string{host, "localhost"}},
+	tls, err := o.enrol(ctx, fabricca.Enrolment{ID: id, Secret: secret, TLS: true, Hosts: []string{host, "localhost"}},
 		filepath.Join(node.Dir, "tls"))
 	return signing, tlsFiles{cert: tls.Cert, key: tls.Key}, err
 }
@@ -92,25 +98,25 @@ func newParticipantID() string {
 }
 
 // register adds an identity at the organisation's CA.
-func (o *Organisation) register(ctx context.Context, r ca.Registration) (secret string, err error) {
+func (o *Organisation) register(ctx context.Context, r fabricca.Registration) (secret string, err error) {
 	pool, err := o.rootPool()
 	if err != nil {
 		return "", err
 	}
-	registrar, err := o.Registrar.read()
+	registrar, err := fabricca.ReadKeyPair(o.Registrar.Cert, o.Registrar.Key)
 	if err != nil {
 		return "", err
 	}
-	return ca.New(o.CA.Address, pool).Register(ctx, registrar, r)
+	return fabricca.New(o.CA.Address, pool).Register(ctx, registrar, r)
 }
 
 // enrol has the organisation's CA certify a new key, and keeps both in dir.
-func (o *Organisation) enrol(ctx context.Context, e ca.Enrolment, dir string) (Identity, error) {
+func (o *Organisation) enrol(ctx context.Context, e fabricca.Enrolment, dir string) (Identity, error) {
 	pool, err := o.rootPool()
 	if err != nil {
 		return Identity{}, err
 	}
-	pair, err := ca.New(o.CA.Address, pool).Enrol(ctx, e)
+	pair, err := fabricca.New(o.CA.Address, pool).Enrol(ctx, e)
 	if err != nil {
 		return Identity{}, err
 	}
@@ -128,16 +134,6 @@ func (o *Organisation) enrol(ctx context.Context, e ca.Enrolment, dir string) (I
 		return Identity{}, err
 	}
 	return identity, os.WriteFile(identity.Cert, pair.Cert, 0o600)
-}
-
-// read loads certificate and key.
-func (i Identity) read() (ca.KeyPair, error) {
-	cert, err := os.ReadFile(i.Cert)
-	if err != nil {
-		return ca.KeyPair{}, err
-	}
-	key, err := os.ReadFile(i.Key)
-	return ca.KeyPair{Cert: cert, Key: key}, err
 }
 
 // signer makes the identity sign as Fabric wants it.

@@ -3,6 +3,7 @@ package devnet_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/asn1"
@@ -18,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hyperledger/fabric-admin-sdk/pkg/chaincode"
+	adminsdk "github.com/hyperledger/fabric-admin-sdk/pkg/identity"
 	"github.com/hyperledger/fabric-gateway/pkg/client"
 	"github.com/hyperledger/fabric-gateway/pkg/identity"
 	"google.golang.org/grpc"
@@ -26,6 +29,7 @@ import (
 	"github.com/medanchor/medanchor/devnet"
 	"github.com/medanchor/medanchor/devnet/devnettest"
 	"github.com/medanchor/medanchor/devnet/internal/proctest"
+	"github.com/medanchor/medanchor/ledger/fabricca"
 )
 
 // ownerEnv makes this test binary start a network in the folder that it names, and wait to be killed.
@@ -80,6 +84,106 @@ func TestEnroll(t *testing.T) {
 	}
 	if _, err := member.Enroll(t.Context(), ""); err == nil {
 		t.Error("an empty role was accepted")
+	}
+	named, err := member.EnrollAs(t.Context(), rand.Text()[:22], "patient")
+	must(t, err)
+	cert, err = tls.LoadX509KeyPair(named.Cert, named.Key)
+	must(t, err)
+	if cert.Leaf.Subject.CommonName != named.ParticipantID {
+		t.Errorf("common name %q, want the ID that was asked for", cert.Leaf.Subject.CommonName)
+	}
+}
+
+// An institution registers participants at its CA by itself, with nothing but what a participant needs, and as no other
+// member's.
+func TestInstitutionIsRegistrar(t *testing.T) {
+	network := devnettest.Network(t)
+	member := network.Members[0]
+	institution, err := member.EnrollAs(t.Context(), rand.Text()[:22], "institution")
+	must(t, err)
+	cert, err := tls.LoadX509KeyPair(institution.Cert, institution.Key)
+	must(t, err)
+	if got := attributes(t, cert.Leaf); got[devnet.RoleAttribute] != "institution" || len(got) != 5 {
+		t.Errorf("attributes %q: what it may do at the CA is for the CA alone", got)
+	}
+	who, err := fabricca.ReadKeyPair(institution.Cert, institution.Key)
+	must(t, err)
+	doctor := map[string]string{devnet.RoleAttribute: "doctor", devnet.ParticipantAttribute: "somebody"}
+	tests := []struct {
+		name         string
+		at           *devnet.Member
+		registration fabricca.Registration
+		want         error
+	}{
+		{"a participant", member, fabricca.Registration{Type: fabricca.ClientType, Attributes: doctor, MaxEnrolments: 1}, nil},
+		{"an administrator", member, fabricca.Registration{Type: fabricca.AdminType, Attributes: doctor}, fabricca.ErrForbidden},
+		{
+			"another registrar", member,
+			fabricca.Registration{Type: fabricca.ClientType, Rights: fabricca.RegistrarOf(fabricca.ClientType)}, fabricca.ErrForbidden,
+		},
+		{
+			"another member's", network.Members[1],
+			fabricca.Registration{Type: fabricca.ClientType, Attributes: doctor}, fabricca.ErrUnauthorized,
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			ca := fabricca.New(tt.at.CA.Address, pool(t, tt.at.RootCert))
+			tt.registration.ID = rand.Text()
+			secret, err := ca.Register(t.Context(), who, tt.registration)
+			if !errors.Is(err, tt.want) {
+				t.Fatalf("register: %v, want %v", err, tt.want)
+			}
+			if tt.want != nil {
+				return
+			}
+			enrolment := fabricca.Enrolment{ID: tt.registration.ID, Secret: secret}
+			_, err = ca.Enrol(t.Context(), enrolment)
+			must(t, err)
+			if _, err := ca.Enrol(t.Context(), enrolment); !errors.Is(err, fabricca.ErrUnauthorized) {
+				t.Errorf("a second enrolment with one secret: %v", err)
+			}
+		})
+	}
+}
+
+// What people write to each other reaches every member's peer, and no one else.
+func TestMembersCollection(t *testing.T) {
+	checkCollection(t, devnettest.Network(t))
+}
+
+// checkCollection reads the definition that the members agreed on.
+func checkCollection(t *testing.T, network *devnet.Network) {
+	t.Helper()
+	m := network.Members[0]
+	cert, err := adminsdk.ReadCertificate(m.Admin.Cert)
+	must(t, err)
+	key, err := adminsdk.ReadPrivateKey(m.Admin.Key)
+	must(t, err)
+	admin, err := adminsdk.NewPrivateKeySigningIdentity(m.MSPID, cert, key)
+	must(t, err)
+	conn, err := dial(m)
+	must(t, err)
+	defer conn.Close()
+	committed, err := chaincode.NewGateway(conn, admin).QueryCommittedWithName(t.Context(), network.Channel, network.Chaincode)
+	must(t, err)
+	configs := committed.GetCollections().GetConfig()
+	if len(configs) != 1 {
+		t.Fatalf("%d collections, want one", len(configs))
+	}
+	got := configs[0].GetStaticCollectionConfig()
+	if got.GetName() != "members" || !got.GetMemberOnlyRead() || !got.GetMemberOnlyWrite() || got.GetBlockToLive() != 0 ||
+		got.GetRequiredPeerCount() != 0 || int(got.GetMaximumPeerCount()) != len(network.Members)-1 {
+		t.Errorf("collection %v", got)
+	}
+	policy := got.GetMemberOrgsPolicy().GetSignaturePolicy()
+	if n := policy.GetRule().GetNOutOf(); n.GetN() != 1 || len(n.GetRules()) != len(network.Members) {
+		t.Errorf("policy %v: want any one member", policy.GetRule())
+	}
+	for i, member := range network.Members {
+		if id := policy.GetIdentities()[i]; !bytes.Contains(id.GetPrincipal(), []byte(member.MSPID)) {
+			t.Errorf("identity %d is %v, want %s", i, id, member.MSPID)
+		}
 	}
 }
 
@@ -318,6 +422,7 @@ func TestStartAndClose(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), strings.Repeat("long", 30))
 	network, err := devnet.Start(t.Context(), devnet.Options{Hospitals: 3, Dir: dir})
 	must(t, err)
+	checkCollection(t, network)
 	attached, err := devnet.Attach(dir)
 	must(t, err)
 	// Two of three are a majority: the others go on without the third.
@@ -417,11 +522,7 @@ func submit(ctx context.Context, n *devnet.Network, m *devnet.Member, who devnet
 	if err != nil {
 		return err
 	}
-	transport, err := credentials.NewClientTLSFromFile(m.RootCert, "")
-	if err != nil {
-		return err
-	}
-	conn, err := grpc.NewClient(m.Peer.Address, grpc.WithTransportCredentials(transport))
+	conn, err := dial(m)
 	if err != nil {
 		return err
 	}
@@ -434,6 +535,15 @@ func submit(ctx context.Context, n *devnet.Network, m *devnet.Member, who devnet
 	contract := gateway.GetNetwork(n.Channel).GetContractWithName(n.Chaincode, "org.hyperledger.fabric")
 	_, err = contract.SubmitWithContext(ctx, "GetMetadata")
 	return err
+}
+
+// dial connects to a member's peer.
+func dial(m *devnet.Member) (*grpc.ClientConn, error) {
+	transport, err := credentials.NewClientTLSFromFile(m.RootCert, "")
+	if err != nil {
+		return nil, err
+	}
+	return grpc.NewClient(m.Peer.Address, grpc.WithTransportCredentials(transport))
 }
 
 // attributes reads the extension that Fabric CA puts attributes into.

@@ -10,8 +10,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/medanchor/medanchor/devnet/internal/ca"
 	"github.com/medanchor/medanchor/devnet/internal/proc"
+	"github.com/medanchor/medanchor/ledger/fabricca"
 )
 
 // settings are environment variables.
@@ -38,7 +38,7 @@ func (s settings) environment(node *Node) []string {
 type tlsFiles struct{ cert, key string }
 
 // caSpec describes a certificate authority. It makes its own root key and TLS certificate at its first start.
-func caSpec(program string, node *Node, title string, registrar ca.Enrolment) (proc.Spec, error) {
+func caSpec(program string, node *Node, title string, registrar fabricca.Enrolment) (proc.Spec, error) {
 	address, port, err := net.SplitHostPort(node.Address)
 	if err != nil {
 		return proc.Spec{}, err
@@ -191,7 +191,7 @@ func writeMSP(dir string, identity Identity, rootCert string) error {
 	}
 	var config strings.Builder
 	config.WriteString("NodeOUs:\n  Enable: true\n")
-	for _, kind := range []string{clientType, peerType, adminType, ordererType} {
+	for _, kind := range []string{fabricca.ClientType, fabricca.PeerType, fabricca.AdminType, fabricca.OrdererType} {
 		fmt.Fprintf(&config, "  %sOUIdentifier: {Certificate: cacerts/ca.pem, OrganizationalUnitIdentifier: %s}\n",
 			strings.ToUpper(kind[:1])+kind[1:], kind)
 	}

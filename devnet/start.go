@@ -14,8 +14,8 @@ import (
 	"github.com/hyperledger/fabric-admin-sdk/pkg/chaincode"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/medanchor/medanchor/devnet/internal/ca"
 	"github.com/medanchor/medanchor/devnet/internal/proc"
+	"github.com/medanchor/medanchor/ledger/fabricca"
 )
 
 // startTimeout bounds Start, beyond any machine that is merely busy.
@@ -178,7 +178,7 @@ func (l *launch) organisations() []*Organisation {
 func (l *launch) startCAs(ctx context.Context) error {
 	starts, ctx := errgroup.WithContext(ctx)
 	for _, o := range l.organisations() {
-		registrar := ca.Enrolment{ID: newParticipantID(), Secret: rand.Text()}
+		registrar := fabricca.Enrolment{ID: newParticipantID(), Secret: rand.Text()}
 		spec, err := caSpec(l.programs.CA, o.CA, o.Title, registrar)
 		if err != nil {
 			return err
@@ -217,10 +217,10 @@ func (l *launch) enrolAll(ctx context.Context) error {
 			return err
 		})
 	}
-	node(&l.network.Orderer.Organisation, l.network.Orderer.Node, ordererType)
+	node(&l.network.Orderer.Organisation, l.network.Orderer.Node, fabricca.OrdererType)
 	for _, m := range l.network.Members {
-		node(&m.Organisation, m.Peer, peerType)
-		node(&m.Organisation, m.Chaincode, clientType)
+		node(&m.Organisation, m.Peer, fabricca.PeerType)
+		node(&m.Organisation, m.Chaincode, fabricca.ClientType)
 	}
 	return enrolments.Wait()
 }
@@ -269,12 +269,17 @@ func (l *launch) deploy(ctx context.Context) error {
 		return err
 	}
 	id := chaincode.GetPackageID(chaincodeName, pkg)
+	collections, err := l.network.collections()
+	if err != nil {
+		return err
+	}
 	definition := &chaincode.Definition{
 		ChannelName: channelName,
 		Name:        chaincodeName,
 		Version:     "1",
 		Sequence:    1,
 		PackageID:   id,
+		Collections: collections,
 	}
 	agreements, agreeing := errgroup.WithContext(ctx)
 	for _, m := range l.network.Members {

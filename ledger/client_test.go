@@ -1,4 +1,4 @@
-package ledger
+package ledger_test
 
 import (
 	"crypto/ecdsa"
@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/medanchor/medanchor/chaincode/record"
+	"github.com/medanchor/medanchor/ledger"
 )
 
 // issued is a self-signed certificate with its key, as files.
@@ -55,10 +56,10 @@ func write(t *testing.T, file string, content []byte) {
 }
 
 // options names a peer at address with credentials that are well-formed.
-func options(t *testing.T, address string) Options {
+func options(t *testing.T, address string) ledger.Options {
 	t.Helper()
 	i := issue(t, time.Now().Add(-time.Hour), time.Now().Add(time.Hour))
-	return Options{
+	return ledger.Options{
 		Peer: address, TLSCAFile: i.certificate, TLSServerName: "localhost", MSPID: "AMSP",
 		CertificateFile: i.certificate, KeyFile: i.key, Channel: "records", Chaincode: "medanchor",
 	}
@@ -69,24 +70,24 @@ func TestConnectRefuses(t *testing.T) {
 	write(t, junk, []byte("junk"))
 	other := issue(t, time.Now(), time.Now().Add(time.Hour))
 	tests := map[string]struct {
-		change func(*Options)
+		change func(*ledger.Options)
 		want   string
 	}{
-		"nothing":             {func(o *Options) { *o = Options{} }, "no channel given"},
-		"no peer":             {func(o *Options) { o.Peer = "" }, "no peer given"},
-		"no certificate":      {func(o *Options) { o.CertificateFile += ".gone" }, "no such file"},
-		"no key":              {func(o *Options) { o.KeyFile += ".gone" }, "no such file"},
-		"no TLS CA":           {func(o *Options) { o.TLSCAFile += ".gone" }, "no such file"},
-		"certificate not PEM": {func(o *Options) { o.CertificateFile = junk }, "PEM file of its enrolment"},
-		"key not PEM":         {func(o *Options) { o.KeyFile = junk }, "key"},
-		"TLS CA not PEM":      {func(o *Options) { o.TLSCAFile = junk }, "no certificate in PEM"},
-		"key of another":      {func(o *Options) { o.KeyFile = other.key }, "one enrolment"},
+		"nothing":             {func(o *ledger.Options) { *o = ledger.Options{} }, "no channel given"},
+		"no peer":             {func(o *ledger.Options) { o.Peer = "" }, "no peer given"},
+		"no certificate":      {func(o *ledger.Options) { o.CertificateFile += ".gone" }, "no such file"},
+		"no key":              {func(o *ledger.Options) { o.KeyFile += ".gone" }, "no such file"},
+		"no TLS CA":           {func(o *ledger.Options) { o.TLSCAFile += ".gone" }, "no such file"},
+		"certificate not PEM": {func(o *ledger.Options) { o.CertificateFile = junk }, "PEM file of its enrolment"},
+		"key not PEM":         {func(o *ledger.Options) { o.KeyFile = junk }, "key"},
+		"TLS CA not PEM":      {func(o *ledger.Options) { o.TLSCAFile = junk }, "no certificate in PEM"},
+		"key of another":      {func(o *ledger.Options) { o.KeyFile = other.key }, "one enrolment"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			o := options(t, "localhost:1")
 			test.change(&o)
-			c, err := Connect(t.Context(), o)
+			c, err := ledger.Connect(t.Context(), o)
 			if err == nil {
 				c.Close()
 			}
@@ -97,7 +98,7 @@ func TestConnectRefuses(t *testing.T) {
 	}
 }
 
-// TestPeerAway connects to an address where nobody listens: Connect works, calls fail at once and can be retried.
+// TestPeerAway connects to an address where nobody listens: ledger.Connect works, calls fail at once and can be retried.
 func TestPeerAway(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // closed at once
 	if err != nil {
@@ -120,9 +121,9 @@ func TestPeerSilent(t *testing.T) {
 	checkAway(t, o, 2*time.Second)
 }
 
-func checkAway(t *testing.T, o Options, within time.Duration) {
+func checkAway(t *testing.T, o ledger.Options, within time.Duration) {
 	t.Helper()
-	c, err := Connect(t.Context(), o)
+	c, err := ledger.Connect(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +140,7 @@ func checkAway(t *testing.T, o Options, within time.Duration) {
 	for name, call := range calls {
 		start := time.Now()
 		err := call()
-		if !Retryable(err) {
+		if !ledger.Retryable(err) {
 			t.Errorf("%s: %v is not retryable", name, err)
 		}
 		if took := time.Since(start); took > within {
@@ -163,19 +164,19 @@ func TestCheckCertificate(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			err := CheckCertificate(file, test.now)
+			err := ledger.CheckCertificate(file, test.now)
 			if test.want == "" {
 				if err != nil {
 					t.Error(err)
 				}
 				return
 			}
-			if !errors.Is(err, ErrCertificate) || !strings.Contains(err.Error(), test.want) {
+			if !errors.Is(err, ledger.ErrCertificate) || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got %v, want %q in it", err, test.want)
 			}
 		})
 	}
-	if err := CheckCertificate(file+".gone", begin); err == nil || errors.Is(err, ErrCertificate) {
+	if err := ledger.CheckCertificate(file+".gone", begin); err == nil || errors.Is(err, ledger.ErrCertificate) {
 		t.Errorf("a missing file gives %v", err)
 	}
 }

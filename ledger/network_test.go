@@ -1,4 +1,4 @@
-package ledger
+package ledger_test
 
 import (
 	"bytes"
@@ -15,26 +15,31 @@ import (
 	"github.com/medanchor/medanchor/chaincode/record"
 	"github.com/medanchor/medanchor/devnet"
 	"github.com/medanchor/medanchor/devnet/devnettest"
+	"github.com/medanchor/medanchor/ledger"
+	"github.com/medanchor/medanchor/test/consortium"
 )
 
 func TestMain(m *testing.M) { os.Exit(devnettest.Main(m)) }
 
-// member gives the options of a hospital's appliance, or of another role there.
-func member(t *testing.T, n *devnet.Network, m *devnet.Member, role record.Role) Options {
+// member gives the options of a new participant of a hospital.
+func member(t *testing.T, n *devnet.Network, m *devnet.Member, role record.Role) ledger.Options {
 	t.Helper()
-	id, err := m.Enroll(t.Context(), string(role))
+	institution, err := consortium.Open(t.Context(), n, m)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Options{
-		Peer: m.Peer.Address, TLSCAFile: m.RootCert, MSPID: m.MSPID, CertificateFile: id.Cert, KeyFile: id.Key,
-		Channel: n.Channel, Chaincode: n.Chaincode,
+	defer institution.Close()
+	person, err := institution.Enrol(t.Context(), role)
+	if err != nil {
+		t.Fatal(err)
 	}
+	defer person.Close()
+	return person.LedgerOptions()
 }
 
-func connect(t *testing.T, o Options) *Client {
+func connect(t *testing.T, o ledger.Options) *ledger.Client {
 	t.Helper()
-	c, err := Connect(t.Context(), o)
+	c, err := ledger.Connect(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +154,7 @@ func TestAnchorAndRead(t *testing.T) {
 		_, errAnchoring := there.Anchoring(ctx, record.AnchoringID{})
 		_, errTransaction := there.Transaction(ctx, record.TxID{})
 		for _, err := range []error{err, errRecord, errAnchoring, errTransaction} {
-			if !errors.Is(err, ErrNotFound) {
+			if !errors.Is(err, ledger.ErrNotFound) {
 				t.Errorf("got %v, want ErrNotFound", err)
 			}
 		}
@@ -181,7 +186,7 @@ func TestAnchorAndRead(t *testing.T) {
 }
 
 // awaitBlock waits until the client's peer has the block.
-func awaitBlock(t *testing.T, c *Client, number uint64) {
+func awaitBlock(t *testing.T, c *ledger.Client, number uint64) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
@@ -196,9 +201,9 @@ func awaitBlock(t *testing.T, c *Client, number uint64) {
 
 // checkReplay reads all blocks up to last, and looks for the versions and their documents, by the transactions that wrote
 // them.
-func checkReplay(t *testing.T, c *Client, last uint64, want []record.Version, receipts ...Receipt) {
+func checkReplay(t *testing.T, c *ledger.Client, last uint64, want []record.Version, receipts ...ledger.Receipt) {
 	t.Helper()
-	found := map[string]Write{}
+	found := map[string]ledger.Write{}
 	next := uint64(0)
 	for block, err := range c.Blocks(t.Context(), 0) {
 		if err != nil {
@@ -233,7 +238,7 @@ func checkReplay(t *testing.T, c *Client, last uint64, want []record.Version, re
 func TestConcurrentVersions(t *testing.T) {
 	n := devnettest.Network(t)
 	c := connect(t, member(t, n, n.Members[0], record.ApplianceRole))
-	var prepared []*Submission
+	var prepared []*ledger.Submission
 	for _, document := range []string{"a", "b"} {
 		s, err := c.Prepare(t.Context(), batch(t, n.Members[0].MSPID, document))
 		if err != nil {
@@ -262,15 +267,15 @@ func TestConcurrentWrites(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Transaction(t.Context(), first.TxID); !errors.Is(err, ErrNotFound) {
+	if _, err := c.Transaction(t.Context(), first.TxID); !errors.Is(err, ledger.ErrNotFound) {
 		t.Errorf("before it is submitted: %v, want ErrNotFound", err)
 	}
 	if _, err := first.Submit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	_, err = second.Submit(t.Context())
-	invalid, ok := errors.AsType[*InvalidError](err)
-	if !ok || invalid.Code != peer.TxValidationCode_MVCC_READ_CONFLICT || !Retryable(err) {
+	invalid, ok := errors.AsType[*ledger.InvalidError](err)
+	if !ok || invalid.Code != peer.TxValidationCode_MVCC_READ_CONFLICT || !ledger.Retryable(err) {
 		t.Errorf("got %v, want a retryable MVCC_READ_CONFLICT", err)
 	}
 	if tx, err := c.Transaction(t.Context(), second.TxID); err != nil || tx.Code != peer.TxValidationCode_MVCC_READ_CONFLICT {
@@ -287,7 +292,7 @@ func TestRefusedIdentities(t *testing.T) {
 	t.Run("a doctor", func(t *testing.T) {
 		c := connect(t, member(t, n, n.Members[0], "doctor"))
 		_, err := c.Anchor(t.Context(), batch(t, n.Members[0].MSPID, "a"))
-		if refused, ok := errors.AsType[*record.Error](err); !ok || refused.Code != record.Forbidden || Retryable(err) {
+		if refused, ok := errors.AsType[*record.Error](err); !ok || refused.Code != record.Forbidden || ledger.Retryable(err) {
 			t.Errorf("got %v, want FORBIDDEN", err)
 		}
 	})
@@ -295,7 +300,7 @@ func TestRefusedIdentities(t *testing.T) {
 		c := connect(t, member(t, n, n.Members[0], record.ApplianceRole))
 		_, err := c.Anchor(t.Context(), batch(t, n.Members[1].MSPID, "a"))
 		refused, ok := errors.AsType[*record.Error](err)
-		if !ok || refused.Code != record.Forbidden || refused.Index != 0 || Retryable(err) {
+		if !ok || refused.Code != record.Forbidden || refused.Index != 0 || ledger.Retryable(err) {
 			t.Errorf("got %v, want FORBIDDEN about version 0 of the batch", err)
 		}
 	})
@@ -303,24 +308,25 @@ func TestRefusedIdentities(t *testing.T) {
 		o := member(t, n, n.Members[0], record.ApplianceRole)
 		foreign := member(t, n, n.Members[1], record.ApplianceRole)
 		o.CertificateFile, o.KeyFile = foreign.CertificateFile, foreign.KeyFile
-		checkAccessDenied(t, connect(t, o))
+		checkAccessDenied(t, o)
 	})
 	t.Run("a certificate of nobody", func(t *testing.T) {
 		o := member(t, n, n.Members[0], record.ApplianceRole)
 		self := issue(t, time.Now().Add(-time.Hour), time.Now().Add(time.Hour))
 		o.CertificateFile, o.KeyFile = self.certificate, self.key
-		checkAccessDenied(t, connect(t, o))
+		checkAccessDenied(t, o)
 	})
 	t.Run("an unknown MSP", func(t *testing.T) {
 		o := member(t, n, n.Members[0], record.ApplianceRole)
 		o.MSPID = "NobodyMSP"
-		checkAccessDenied(t, connect(t, o))
+		checkAccessDenied(t, o)
 	})
 }
 
-func checkAccessDenied(t *testing.T, c *Client) {
+func checkAccessDenied(t *testing.T, o ledger.Options) {
 	t.Helper()
-	_, errPrepare := c.Prepare(t.Context(), batch(t, c.options.MSPID, "a"))
+	c := connect(t, o)
+	_, errPrepare := c.Prepare(t.Context(), batch(t, o.MSPID, "a"))
 	_, errHeight := c.Height(t.Context())
 	var errBlocks error
 	for _, err := range c.Blocks(t.Context(), 0) {
@@ -328,7 +334,7 @@ func checkAccessDenied(t *testing.T, c *Client) {
 		break
 	}
 	for name, err := range map[string]error{"Prepare": errPrepare, "Height": errHeight, "Blocks": errBlocks} {
-		if !errors.Is(err, ErrAccess) || Retryable(err) {
+		if !errors.Is(err, ledger.ErrAccess) || ledger.Retryable(err) {
 			t.Errorf("%s: got %v, want ErrAccess", name, err)
 		}
 	}
@@ -370,7 +376,7 @@ func TestBlocksEnd(t *testing.T) {
 		}
 	})
 	t.Run("peer away", func(t *testing.T) {
-		if err := drain(t.Context(), func() {}); !Retryable(err) {
+		if err := drain(t.Context(), func() {}); !ledger.Retryable(err) {
 			t.Errorf("got %v, want a retryable error", err)
 		}
 	})
@@ -424,7 +430,7 @@ func TestFailures(t *testing.T) {
 			if _, err := c.Height(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			var prepared *Submission
+			var prepared *ledger.Submission
 			if test.away == nil {
 				var err error
 				if prepared, err = c.Prepare(t.Context(), batch(t, own.MSPID, "a")); err != nil {
@@ -436,10 +442,10 @@ func TestFailures(t *testing.T) {
 				t.Fatal(err)
 			}
 			start := time.Now()
-			err := anchorOrSubmit(t, c, prepared)
+			err := anchorOrSubmit(t, c, own.MSPID, prepared)
 			took := time.Since(start)
 			t.Logf("after %s: %v", took.Round(time.Millisecond), err)
-			if !Retryable(err) || took > 3*o.Timeout+time.Second { // one timeout for each phase
+			if !ledger.Retryable(err) || took > 3*o.Timeout+time.Second { // one timeout for each phase
 				t.Errorf("after %s: %v", took, err)
 			}
 			if err := errors.Join(test.node.Start(t.Context()), test.node.Thaw(t.Context())); err != nil {
@@ -450,7 +456,7 @@ func TestFailures(t *testing.T) {
 			}
 			patient := connect(t, withTimeout(o, 30*time.Second))
 			receipt, err := patient.Anchor(t.Context(), batch(t, own.MSPID, "a"))
-			for err != nil && Retryable(err) && time.Since(start) < time.Minute {
+			for err != nil && ledger.Retryable(err) && time.Since(start) < time.Minute {
 				receipt, err = patient.Anchor(t.Context(), batch(t, own.MSPID, "a"))
 			}
 			if err != nil {
@@ -463,17 +469,17 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-func anchorOrSubmit(t *testing.T, c *Client, prepared *Submission) error {
+func anchorOrSubmit(t *testing.T, c *ledger.Client, mspID string, prepared *ledger.Submission) error {
 	t.Helper()
 	if prepared != nil {
 		_, err := prepared.Submit(t.Context())
 		return err
 	}
-	_, err := c.Anchor(t.Context(), batch(t, c.options.MSPID, "a"))
+	_, err := c.Anchor(t.Context(), batch(t, mspID, "a"))
 	return err
 }
 
-func withTimeout(o Options, d time.Duration) Options {
+func withTimeout(o ledger.Options, d time.Duration) ledger.Options {
 	o.Timeout = d
 	return o
 }

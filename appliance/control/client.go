@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"net/url"
 	"syscall"
+
+	"github.com/medanchor/medanchor/chaincode/record"
 )
 
 // Client talks to the appliance that runs on a data folder.
@@ -59,6 +61,11 @@ func (c *Client) Get(ctx context.Context, id string) (io.ReadCloser, error) {
 		return nil, err
 	}
 	return response.Body, nil
+}
+
+// Patient implements Appliance.
+func (c *Client) Patient(ctx context.Context, q PatientQuery) (r record.Reference, err error) {
+	return r, c.call(ctx, http.MethodPost, "/patient", q, &r)
 }
 
 func (c *Client) call(ctx context.Context, method, path string, request, answer any) error {

@@ -40,6 +40,8 @@ type Appliance interface {
 	// Get opens the document with this ID for reading in plaintext. An error while reading means that the stored bytes
 	// are damaged.
 	Get(ctx context.Context, id string) (io.ReadCloser, error)
+	// Patient gives the reference of a patient of this hospital.
+	Patient(ctx context.Context, q PatientQuery) (record.Reference, error)
 }
 
 // Status is the appliance at a glance.
@@ -88,8 +90,8 @@ type Record struct {
 	Patient   record.Reference `json:"patient"`
 	Record    record.Tag       `json:"record"`
 	Kind      record.Kind      `json:"kind"`
-	Time      time.Time        `json:"time,omitzero"`
-	Member    string           `json:"member"` // MSP ID of the institution that anchored it first
+	Date      time.Time        `json:"date,omitzero"` // midnight in UTC
+	Member    string           `json:"member"`        // MSP ID of the institution that anchored it first
 	Versions  int              `json:"versions"`
 	Documents []record.Tag     `json:"documents"`
 	Block     uint64           `json:"block"`    // of the last version
@@ -108,6 +110,13 @@ type Content struct {
 	Metadata document.Metadata `json:"metadata"`
 }
 
+// PatientQuery asks for a patient's reference. It carries personal data.
+type PatientQuery struct {
+	document.PatientID
+	// Register gives a patient who is not known a reference and a secret. Without it they are ErrNotFound.
+	Register bool `json:"register,omitempty"`
+}
+
 // Finding is the short form of a Verdict.
 type Finding string
 
@@ -118,6 +127,7 @@ const (
 	FindingNotAnchored Finding = "not-anchored" // the ledger does not know this content
 	FindingWaiting     Finding = "waiting"      // queued, not on the ledger yet
 	FindingQuarantined Finding = "quarantined"  // kept, but not anchored
+	FindingErased      Finding = "erased"       // was anchored, and erased since
 )
 
 // Verdict is what a verification found. The ledger fields are set where the ledger has the document.

@@ -23,6 +23,7 @@ type appliance struct {
 	content io.Reader
 	asked   control.VerifyRequest
 	all     bool
+	sought  control.PatientQuery
 }
 
 func (a *appliance) Status(context.Context) (control.Status, error) {
@@ -46,6 +47,11 @@ func (a *appliance) Get(context.Context, string) (io.ReadCloser, error) {
 		return nil, a.err
 	}
 	return io.NopCloser(a.content), nil
+}
+
+func (a *appliance) Patient(_ context.Context, q control.PatientQuery) (record.Reference, error) {
+	a.sought = q
+	return record.Reference{7}, a.err
 }
 
 // serve runs an appliance on a data folder whose path is longer than a socket's may be.
@@ -85,6 +91,12 @@ func TestAnswersCross(t *testing.T) {
 	if verdicts, err := client.Verify(t.Context(), control.VerifyRequest{Content: content}); err != nil || len(verdicts) != 1 ||
 		a.asked.Content.Digest != content.Digest {
 		t.Errorf("Verify = %+v, %v; asked %+v", verdicts, err, a.asked)
+	}
+	q := control.PatientQuery{
+		PatientID: document.PatientID{Issuer: document.NHS, Identifier: "9990000018"}, Register: true,
+	}
+	if r, err := client.Patient(t.Context(), q); err != nil || r != (record.Reference{7}) || a.sought != q {
+		t.Errorf("Patient = %s, %v; asked %+v", r, err, a.sought)
 	}
 	got, err := client.Get(t.Context(), "an/odd id")
 	if err != nil {

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -21,15 +22,8 @@ func Handler(a Appliance) http.Handler {
 		records, err := a.Records(r.Context(), r.URL.Query().Has("all"))
 		answer(w, records, err)
 	})
-	mux.HandleFunc("POST /verify", func(w http.ResponseWriter, r *http.Request) {
-		var request VerifyRequest
-		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(&request); err != nil {
-			answer(w, nil, errors.Join(ErrBadRequest, err))
-			return
-		}
-		verdicts, err := a.Verify(r.Context(), request)
-		answer(w, verdicts, err)
-	})
+	mux.HandleFunc("POST /verify", posted(a.Verify))
+	mux.HandleFunc("POST /patient", posted(a.Patient))
 	mux.HandleFunc("GET /documents/{id}", func(w http.ResponseWriter, r *http.Request) {
 		content, err := a.Get(r.Context(), r.PathValue("id"))
 		if err != nil {
@@ -43,6 +37,19 @@ func Handler(a Appliance) http.Handler {
 		}
 	})
 	return mux
+}
+
+// posted serves a call whose request is the body.
+func posted[Q, A any](call func(context.Context, Q) (A, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var request Q
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(&request); err != nil {
+			answer(w, nil, errors.Join(ErrBadRequest, err))
+			return
+		}
+		value, err := call(r.Context(), request)
+		answer(w, value, err)
+	}
 }
 
 func answer(w http.ResponseWriter, value any, err error) {

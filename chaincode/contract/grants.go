@@ -91,7 +91,8 @@ func (tx *transaction) mayApprove(asked record.Grant, q record.Approval) error {
 	return tx.requireAvailable(q.Participant)
 }
 
-// refer passes records on. A referral that is there already would have to be revoked twice: it is not made again.
+// refer passes records on; the patient need not be registered. A referral that is there already would have to be revoked
+// twice: it is not made again.
 func refer(tx *transaction, q record.Referral) (any, error) {
 	basis, err := tx.mayRefer(q.Patient)
 	if err != nil {
@@ -136,9 +137,6 @@ func (tx *transaction) checkReferral(q record.Referral) error {
 		return record.Errorf(record.BadRequest, "the doctor is of the patient's own institution: have them supervise the patient")
 	}
 	if err := tx.lasts(q.Until, record.MaxReferralTime); err != nil {
-		return err
-	}
-	if _, err := tx.registered(q.Patient); err != nil {
 		return err
 	}
 	allowed, err := refers(tx, q.Patient.Institution())

@@ -202,6 +202,8 @@ func headline(f control.Finding) string {
 		return "WAITING"
 	case control.FindingQuarantined:
 		return "QUARANTINED"
+	case control.FindingErased:
+		return "ERASED"
 	}
 	return string(f)
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/medanchor/medanchor/appliance"
 	"github.com/medanchor/medanchor/appliance/control"
+	"github.com/medanchor/medanchor/chaincode/record"
+	"github.com/medanchor/medanchor/ledger"
 )
 
 // The exit codes. They are documented in the root command's help and docs/operations.md.
@@ -21,6 +23,7 @@ const (
 	exitMismatch = 3
 	exitNotFound = 4
 	exitAway     = 5
+	exitRefused  = 6
 )
 
 const help = `medanchor takes in a hospital's documents, keeps them encrypted, and anchors them on the consortium's ledger.
@@ -30,13 +33,15 @@ Exit codes:
   1  an error
   2  wrong usage, or a configuration that is not valid
   3  verify: does not match, or is not anchored
-  4  there is no such item or document
-  5  the ledger cannot be asked now, or the appliance is not running`
+  4  there is no such item, document, patient, participant or request
+  5  the ledger cannot be asked now, or the appliance is not running
+  6  the ledger's rules refuse it; access check: denied`
 
 // The errors that decide the exit code, beside those of package control.
 var (
 	errUsage    = errors.New("usage")
 	errMismatch = errors.New("does not match")
+	errDenied   = errors.New("denied")
 )
 
 // cli is what the commands share.
@@ -60,11 +65,16 @@ func execute(ctx context.Context, args []string, out, errOut io.Writer) int {
 	//nolint:contextcheck // cobra hands the context to each command as it runs
 	root.AddCommand(c.initCommand(), c.runCommand(), c.configCommand(), c.statusCommand(), c.verifyCommand(),
 		c.getCommand(), c.recordsCommand(), c.recoveryKeyCommand(), c.versionCommand())
+	//nolint:contextcheck // as above
+	root.AddCommand(c.patientCommand(), c.teamCommand(), c.superviseCommand(), c.accessCommand(), c.recordCommand(),
+		c.erasureCommand(), c.decisionCommand(), c.assistCommand(), c.appointmentCommand(), c.auditCommand())
+	//nolint:contextcheck // as above
+	root.AddCommand(c.institutionCommand(), c.participantCommand(), c.enrollCommand())
 	root.SetArgs(args)
 	root.SetOut(out)
 	root.SetErr(errOut)
 	err := root.ExecuteContext(ctx)
-	if err != nil && !errors.Is(err, errMismatch) {
+	if err != nil && !errors.Is(err, errMismatch) && !errors.Is(err, errDenied) {
 		fmt.Fprintln(errOut, "medanchor:", message(err))
 	}
 	return exitCode(err)
@@ -74,6 +84,22 @@ func execute(ctx context.Context, args []string, out, errOut io.Writer) int {
 func message(err error) string {
 	if usage, ok := errors.AsType[*usageError](err); ok {
 		return usage.err.Error()
+	}
+	if refused, ok := errors.AsType[*record.Error](err); ok {
+		if refused.Code == record.Internal {
+			return err.Error()
+		}
+		return refused.Message
+	}
+	if invalid, ok := errors.AsType[*ledger.InvalidError](err); ok {
+		return invalid.Error() + ": nothing was changed, try again"
+	}
+	sent, ok := errors.AsType[*ledger.TransactionError](err)
+	switch {
+	case ok && sent.Phase != ledger.Endorse:
+		return err.Error() + ": it may have been carried out all the same, look before you try again"
+	case ledger.Retryable(err):
+		return err.Error() + ": nothing was changed, try again later"
 	}
 	return err.Error()
 }
@@ -90,21 +116,40 @@ func exitCode(err error) int {
 		return exitOK
 	case errors.Is(err, errMismatch):
 		return exitMismatch
-	case errors.Is(err, control.ErrNotFound):
+	case errors.Is(err, control.ErrNotFound), errors.Is(err, ledger.ErrNotFound):
 		return exitNotFound
-	case errors.Is(err, control.ErrLedgerAway), errors.Is(err, control.ErrNotRunning):
-		return exitAway
 	case errors.Is(err, errUsage), errors.Is(err, control.ErrBadRequest):
 		return exitUsage
+	case errors.Is(err, errDenied):
+		return exitRefused
+	}
+	if refused, ok := errors.AsType[*record.Error](err); ok {
+		return exitOfRefusal(refused.Code)
+	}
+	if errors.Is(err, control.ErrLedgerAway) || errors.Is(err, control.ErrNotRunning) || ledger.Retryable(err) {
+		return exitAway
+	}
+	return exitError
+}
+
+// exitOfRefusal is the exit code of what the contract refused.
+func exitOfRefusal(code record.Code) int {
+	switch code {
+	case record.BadRequest:
+		return exitUsage
+	case record.NotFound:
+		return exitNotFound
+	case record.Forbidden, record.Exists, record.WrongState, record.Held:
+		return exitRefused
 	default:
 		return exitError
 	}
 }
 
-// knownCommand refuses what is left for the root command: a name that is no command's.
-func knownCommand(_ *cobra.Command, args []string) error {
+// knownCommand refuses what is left for a command that only has others below it: a name that is no command's.
+func knownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return &usageError{fmt.Errorf("unknown command %q: see medanchor --help", args[0])}
+		return &usageError{fmt.Errorf("unknown command %q: see %s --help", args[0], cmd.CommandPath())}
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"math/big"
@@ -22,6 +23,8 @@ import (
 
 	"github.com/medanchor/medanchor/appliance"
 	"github.com/medanchor/medanchor/appliance/control"
+	"github.com/medanchor/medanchor/chaincode/record"
+	"github.com/medanchor/medanchor/ledger/wallet"
 )
 
 func TestMain(m *testing.M) {
@@ -54,6 +57,8 @@ func TestScripts(t *testing.T) {
 			"wait-file":  waitFile,
 			"mode":       mode,
 			"rot":        rot,
+			"code":       code,
+			"wallet":     identityFolder,
 		},
 		RequireExplicitExec: true,
 	})
@@ -138,6 +143,47 @@ func writeIdentity(dir string, expires time.Time) error {
 		}
 	}
 	return nil
+}
+
+// identityFolder makes the wallet of a participant of a role, as medanchor enroll would, whose peer does not answer:
+// wallet ROLE DIR.
+func identityFolder(ts *testscript.TestScript, _ bool, args []string) {
+	dir := ts.MkAbs(args[1])
+	ts.Check(os.MkdirAll(dir, 0o700))
+	ts.Check(writeIdentity(dir, time.Now().Add(24*time.Hour)))
+	who, err := json.Marshal(wallet.Identity{
+		Participant: record.NewParticipantID("TestMSP", [10]byte{1}), Role: record.Role(args[0]), MSPID: "TestMSP",
+		Peer: "127.0.0.1:1", CA: "127.0.0.1:1", Channel: "medanchor", Chaincode: "medanchor",
+	})
+	ts.Check(err)
+	key, err := wallet.KEM().GenerateKey()
+	ts.Check(err)
+	private, err := key.Bytes()
+	ts.Check(err)
+	cert, err := os.ReadFile(filepath.Join(dir, "cert.pem"))
+	ts.Check(err)
+	for name, content := range map[string][]byte{
+		"identity.json":  who,
+		"tls-ca.pem":     cert,
+		"encryption.key": pem.EncodeToMemory(&pem.Block{Type: "MEDANCHOR ENCRYPTION KEY", Bytes: private}),
+	} {
+		ts.Check(os.WriteFile(filepath.Join(dir, name), content, 0o600))
+	}
+}
+
+// code writes an enrolment code of a hospital whose CA does not answer: code FILE.
+func code(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(writeIdentity(ts.MkAbs("."), time.Now().Add(time.Hour)))
+	roots, err := wallet.ReadTLSRoots(ts.MkAbs("cert.pem"))
+	ts.Check(err)
+	c := wallet.Code{
+		Identity: wallet.Identity{
+			Participant: record.NewParticipantID("TestMSP", [10]byte{1}), Role: record.DoctorRole, MSPID: "TestMSP",
+			Peer: "127.0.0.1:1", CA: "127.0.0.1:1", Channel: "medanchor", Chaincode: "medanchor",
+		},
+		Secret: "once", TLSRoots: roots,
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(c.String()+"\n"), 0o600))
 }
 
 // exits runs a command and checks its exit code: exits CODE COMMAND ARG...

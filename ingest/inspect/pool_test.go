@@ -74,9 +74,13 @@ func TestInspect(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			if m.Format != f.Format || m.Problem != f.Reason || m.DatasetOffset != f.Offset {
+			want := f.Reason
+			if want == document.ReasonPlaceholder || want == document.ReasonBadIdentifier {
+				want = "" // the pipeline judges identifiers, by the hospital's rules
+			}
+			if m.Format != f.Format || m.Problem != want || m.DatasetOffset != f.Offset {
 				t.Errorf("%s: %q, problem %q, offset %d; want %q, %q, %d",
-					f.Path, m.Format, m.Problem, m.DatasetOffset, f.Format, f.Reason, f.Offset)
+					f.Path, m.Format, m.Problem, m.DatasetOffset, f.Format, want, f.Offset)
 			}
 			if f.Format == document.FormatDICOM && m.Patient.Identifier != f.NHS {
 				t.Errorf("%s: patient %q, want %q", f.Path, m.Patient.Identifier, f.NHS)

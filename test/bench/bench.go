@@ -46,7 +46,7 @@ type bench struct {
 	network  *devnet.Network // started at its first use
 }
 
-func comparisons() []comparison { return []comparison{intake(), anchoring()} }
+func comparisons() []comparison { return []comparison{intake(), anchoring(), ledgerSize()} }
 
 // run measures, prints and writes the results to path.
 func (b *bench) run(ctx context.Context, path string) (err error) {
@@ -83,7 +83,7 @@ func (b *bench) run(ctx context.Context, path string) (err error) {
 				Baseline: pair[1], BaselineValue: median(figures[pair[1]]), Commit: commit, Machine: machine,
 			}
 			r.Ratio = r.Value / r.BaselineValue
-			fmt.Printf("%-20s %10.1f %s   %-16s %10.1f   ratio %.2f\n", r.Name, r.Value, r.Unit, r.Baseline, r.BaselineValue, r.Ratio)
+			fmt.Printf("%-32s %10.1f %s   %-32s %10.1f   ratio %.2f\n", r.Name, r.Value, r.Unit, r.Baseline, r.BaselineValue, r.Ratio)
 			results = append(results, r)
 		}
 	}
@@ -117,7 +117,7 @@ func (b *bench) measure(ctx context.Context, c comparison) (figures map[string][
 				return nil, err
 			}
 			for name, value := range got {
-				fmt.Printf("  round %d  %-20s %10.1f %s\n", round+1, name, value, c.unit)
+				fmt.Printf("  round %d  %-32s %10.1f %s\n", round+1, name, value, c.unit)
 				figures[name] = append(figures[name], value)
 			}
 		}

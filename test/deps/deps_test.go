@@ -28,10 +28,13 @@ func TestMap(t *testing.T) {
 		{"vault/ipfs", []string{schema, nouns}},
 		{"state", []string{schema, nouns}},
 		{"ledger", []string{schema, nouns}},
+		{"ledger/sealed", []string{schema}},
+		{"ledger/fabricca", nil},
+		{"ledger/wallet", []string{schema, nouns, "ledger"}},
 		{"index", []string{schema, nouns}},
 		{"appliance/control", []string{schema, nouns}},
 		{"cmd/medanchor-inspect", []string{schema, nouns, "ingest/inspect"}},
-		{"devnet/...", []string{"devnet"}},
+		{"devnet/...", []string{"devnet", "ledger/fabricca"}},
 	} {
 		t.Run(row.pattern, func(t *testing.T) {
 			t.Parallel()
@@ -65,6 +68,7 @@ func TestPrograms(t *testing.T) {
 		{"ledger", "what leaves the hospital can reach neither keys nor plaintext", []string{"filippo.io/age", "go.etcd.io/bbolt"}},
 		{"vault/seal", "what holds keys talks to nobody", []string{"net", "net/http", "google.golang.org/grpc"}},
 		{"state", "what keeps state talks to nobody", []string{"net", "net/http"}},
+		{"ledger/sealed", "what opens notes talks to nobody", []string{"net/http", "google.golang.org/grpc"}},
 	} {
 		t.Run(row.program+"/"+row.refused[0], func(t *testing.T) {
 			t.Parallel()

@@ -1,6 +1,6 @@
 // Package hospital sets up one hospital for the demo, tests and benchmarks, as hospital IT would: a configuration, keys
-// made by medanchor init, an identity enrolled at the member's CA, and two drop folders. It is used with a network of
-// package devnet.
+// made by medanchor init, an appliance that the member's institution has enrolled, and two drop folders. It is used with
+// a network of package devnet.
 package hospital
 
 import (
@@ -17,6 +17,7 @@ import (
 	"github.com/medanchor/medanchor/chaincode/record"
 	"github.com/medanchor/medanchor/devnet"
 	"github.com/medanchor/medanchor/dicomwatch/folder"
+	"github.com/medanchor/medanchor/ledger"
 	"github.com/medanchor/medanchor/test/synth"
 )
 
@@ -44,7 +45,6 @@ type Hospital struct {
 	DICOM      string // drop folder
 	Documents  string // drop folder: the first folder inside it is the NHS number
 	Recovery   string // the recovery identity's file
-	Identity   devnet.Identity
 }
 
 // New sets up a hospital of the member.
@@ -59,8 +59,8 @@ func New(ctx context.Context, network *devnet.Network, member *devnet.Member, o 
 			return nil, err
 		}
 	}
-	var err error
-	if h.Identity, err = member.Enroll(ctx, string(record.ApplianceRole)); err != nil {
+	identity, err := enrol(ctx, network, member)
+	if err != nil {
 		return nil, fmt.Errorf("enrol the appliance: %w", err)
 	}
 	recipient, err := appliance.NewRecoveryKey(h.Recovery)
@@ -72,14 +72,14 @@ func New(ctx context.Context, network *devnet.Network, member *devnet.Member, o 
 			return nil, err
 		}
 	}
-	h.Config = h.config(network, member, o, recipient)
+	h.Config = h.config(member, o, identity, recipient)
 	if err := h.WriteConfig(); err != nil {
 		return nil, err
 	}
 	return h, appliance.Init(h.Config)
 }
 
-func (h *Hospital) config(n *devnet.Network, m *devnet.Member, o Options, recipient string) appliance.Config {
+func (h *Hospital) config(m *devnet.Member, o Options, identity ledger.Options, recipient string) appliance.Config {
 	afterwards, quiet := o.Afterwards, o.Quiet
 	if afterwards == "" {
 		afterwards = folder.Done
@@ -95,8 +95,9 @@ func (h *Hospital) config(n *devnet.Network, m *devnet.Member, o Options, recipi
 			Listen: "/ip4/127.0.0.1/tcp/0", SwarmKeyFile: filepath.Join(keys, "swarm.key"),
 		},
 		Ledger: appliance.LedgerConfig{
-			Peer: m.Peer.Address, TLSCAFile: m.RootCert, MSPID: m.MSPID,
-			CertificateFile: h.Identity.Cert, KeyFile: h.Identity.Key, Channel: n.Channel, Chaincode: n.Chaincode,
+			Peer: identity.Peer, TLSCAFile: identity.TLSCAFile, MSPID: identity.MSPID,
+			CertificateFile: identity.CertificateFile, KeyFile: identity.KeyFile,
+			Channel: identity.Channel, Chaincode: identity.Chaincode,
 		},
 		Patients: appliance.PatientsConfig{
 			Issuer: m.Name, NHSIssuers: []string{synth.OtherIssuer}, Placeholders: []string{synth.Placeholder},

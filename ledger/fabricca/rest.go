@@ -1,0 +1,108 @@
+package fabricca
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/hyperledger/fabric-gateway/pkg/identity"
+)
+
+// ErrUnauthorized says that the CA does not take the credentials (HTTP 401). It does not tell why: at an enrolment, that the
+// ID is unknown, the secret wrong, or used as often as it may be; of a registrar, that the certificate is not the CA's or
+// has expired.
+var ErrUnauthorized = errors.New("the certificate authority does not accept the credentials")
+
+// ErrForbidden says that the registrar may not register such an identity (HTTP 403).
+var ErrForbidden = errors.New("the certificate authority does not let this identity register that one")
+
+// maxAnswer is the most that is read of an answer, in bytes: a certificate, and some text.
+const maxAnswer = 1 << 20
+
+// authorize makes the header of a request that says who sends it.
+type authorize func(req *http.Request, body []byte) error
+
+// withSecret authorizes by enrolment ID and secret.
+func withSecret(id, secret string) authorize {
+	return func(req *http.Request, _ []byte) error {
+		req.SetBasicAuth(id, secret)
+		return nil
+	}
+}
+
+// asRegistrar authorizes by a token: certificate, and signature (SHA-256, ECDSA with low S) over method, path, body and
+// certificate.
+func asRegistrar(who KeyPair) authorize {
+	return func(req *http.Request, body []byte) error {
+		key, err := identity.PrivateKeyFromPEM(who.Key)
+		if err != nil {
+			return fmt.Errorf("read registrar's key: %w", err)
+		}
+		sign, err := identity.NewPrivateKeySign(key)
+		if err != nil {
+			return fmt.Errorf("use registrar's key: %w", err)
+		}
+		b64 := base64.StdEncoding.EncodeToString
+		cert := b64(who.Cert)
+		digest := sha256.Sum256([]byte(req.Method + "." + b64([]byte(req.URL.Path)) + "." + b64(body) + "." + cert))
+		signature, err := sign(digest[:])
+		if err != nil {
+			return fmt.Errorf("sign as registrar: %w", err)
+		}
+		req.Header.Set("Authorization", cert+"."+b64(signature))
+		return nil
+	}
+}
+
+// post sends a request and reads the CA's answer into result; nil drops it.
+func (c *Client) post(ctx context.Context, path string, request any, who authorize, result any) error {
+	body, err := json.Marshal(request)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if err := who(req, body); err != nil {
+		return err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	return readAnswer(resp, result)
+}
+
+func readAnswer(resp *http.Response, result any) error {
+	answer := struct {
+		Success bool
+		Result  any
+		Errors  []struct {
+			Code    int
+			Message string
+		}
+	}{Result: result}
+	err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(&answer)
+	switch {
+	case err == nil && answer.Success:
+		return nil
+	case resp.StatusCode == http.StatusUnauthorized:
+		return ErrUnauthorized
+	case resp.StatusCode == http.StatusForbidden:
+		return ErrForbidden
+	case err != nil:
+		return fmt.Errorf("read answer (%s): %w", resp.Status, err)
+	case len(answer.Errors) == 0:
+		return errors.New(resp.Status)
+	}
+	return fmt.Errorf("%s (code %d)", answer.Errors[0].Message, answer.Errors[0].Code)
+}

@@ -1,0 +1,98 @@
+package wallet
+
+import (
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"strings"
+
+	"github.com/medanchor/medanchor/chaincode/record"
+	"github.com/medanchor/medanchor/ledger/fabricca"
+)
+
+// codePrefix begins every enrolment code, and names its version.
+const codePrefix = "medanchor1-"
+
+// ErrCode says that a text is no enrolment code, or not all of one.
+var ErrCode = errors.New("the enrolment code is damaged: copy all of it, from " + codePrefix + " to its end")
+
+// Code is what an institution gives to somebody so that they can enrol, once: who they become, a secret for the
+// institution's CA, and where CA and peer are. Whoever has the code first becomes that participant: hand it over in person.
+type Code struct {
+	Identity
+	Secret string `json:"secret"` // of the CA, good for one enrolment
+	// TLSRoots are the certificates below which peer and CA have theirs: DER, one after the other.
+	TLSRoots []byte `json:"-"`
+}
+
+// String gives the code's text: the prefix, and in base64url a CRC-32 over what follows it (4 bytes, big-endian), the
+// length of a JSON text (2), the text, and the TLS certificates.
+func (c Code) String() string {
+	text, err := json.Marshal(c)
+	if err != nil {
+		panic("medanchor: an enrolment code holds only text: " + err.Error())
+	}
+	body := binary.BigEndian.AppendUint16(nil, uint16(len(text))) //nolint:gosec // a few hundred bytes
+	body = append(append(body, text...), c.TLSRoots...)
+	whole := binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE(body))
+	return codePrefix + base64.RawURLEncoding.EncodeToString(append(whole, body...))
+}
+
+// ParseCode reads what Code.String gives; white space in it, as mail programs put there, does not matter.
+func ParseCode(text string) (Code, error) {
+	encoded, ok := strings.CutPrefix(strings.Join(strings.Fields(text), ""), codePrefix)
+	if !ok {
+		return Code{}, ErrCode
+	}
+	whole, err := base64.RawURLEncoding.DecodeString(encoded)
+	if err != nil || len(whole) < 6 {
+		return Code{}, ErrCode
+	}
+	body := whole[4:]
+	length := int(binary.BigEndian.Uint16(body))
+	if crc32.ChecksumIEEE(body) != binary.BigEndian.Uint32(whole) || len(body) < 2+length {
+		return Code{}, ErrCode
+	}
+	var c Code
+	if err := json.Unmarshal(body[2:2+length], &c); err != nil {
+		return Code{}, fmt.Errorf("%w (%w)", ErrCode, err)
+	}
+	c.TLSRoots = body[2+length:]
+	if c.Participant.IsZero() || !c.Role.Valid() || c.Secret == "" || len(c.TLSRoots) == 0 {
+		return Code{}, ErrCode
+	}
+	return c, nil
+}
+
+// ca reaches the institution's CA.
+func (c Code) ca() (*fabricca.Client, error) {
+	roots, err := parseRoots(c.TLSRoots)
+	if err != nil {
+		return nil, fmt.Errorf("read the TLS certificates in the code: %w", err)
+	}
+	pool := x509.NewCertPool()
+	for _, root := range roots {
+		pool.AddCert(root)
+	}
+	return fabricca.New(c.CA, pool), nil
+}
+
+// tlsRootsPEM gives TLSRoots in PEM. ca has read them.
+func (c Code) tlsRootsPEM() (text []byte) {
+	roots, _ := parseRoots(c.TLSRoots)
+	for _, root := range roots {
+		text = append(text, pem.EncodeToMemory(&pem.Block{Type: certificateBlock, Bytes: root.Raw})...)
+	}
+	return text
+}
+
+// InstitutionCode is the code with which a member's institution enrols: its participant ID follows from the MSP ID.
+func InstitutionCode(c Code) Code {
+	c.Participant, c.Role = record.InstitutionID(c.MSPID), record.InstitutionRole
+	return c
+}
