@@ -44,7 +44,7 @@ func (n *Network) anyMember() (*common.SignaturePolicyEnvelope, error) {
 			PrincipalClassification: msp.MSPPrincipal_ROLE, Principal: member,
 		})
 		one.Rules = append(one.Rules, &common.SignaturePolicy{
-			Type: &common.SignaturePolicy_SignedBy{SignedBy: int32(i)}, //nolint:gosec // at most 8 members
+			Type: &common.SignaturePolicy_SignedBy{SignedBy: int32(i)},
 		})
 	}
 	policy.Rule = &common.SignaturePolicy{Type: &common.SignaturePolicy_NOutOf_{NOutOf: one}}

@@ -119,11 +119,13 @@ func TestInstitutionIsRegistrar(t *testing.T) {
 		{"an administrator", member, fabricca.Registration{Type: fabricca.AdminType, Attributes: doctor}, fabricca.ErrForbidden},
 		{
 			"another registrar", member,
-			fabricca.Registration{Type: fabricca.ClientType, Rights: fabricca.RegistrarOf(fabricca.ClientType)}, fabricca.ErrForbidden,
+			fabricca.Registration{Type: fabricca.ClientType, Rights: fabricca.RegistrarOf(fabricca.ClientType)},
+			fabricca.ErrForbidden,
 		},
 		{
 			"another member's", network.Members[1],
-			fabricca.Registration{Type: fabricca.ClientType, Attributes: doctor}, fabricca.ErrUnauthorized,
+			fabricca.Registration{Type: fabricca.ClientType, Attributes: doctor},
+			fabricca.ErrUnauthorized,
 		},
 	}
 	for _, tt := range tests {

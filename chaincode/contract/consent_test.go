@@ -288,7 +288,7 @@ func TestRefer(t *testing.T) {
 		"by the patient":     {by: base.patient, refuse: record.Forbidden},
 		"to a doctor here":   {by: base.a.staff, change: func(q *record.Referral) { q.Participant = base.a.locum.id }, refuse: record.BadRequest},
 		"to staff":           {by: base.a.staff, change: func(q *record.Referral) { q.Participant = base.b.staff.id }, refuse: record.BadRequest},
-		"to nobody":          {by: base.a.staff, change: func(q *record.Referral) { q.Participant[15]++ }, refuse: record.NotFound},
+		"to nobody":          {by: base.a.staff, change: func(q *record.Referral) { q.Participant = base.newID(base.b) }, refuse: record.NotFound},
 		"for too long":       {by: base.a.staff, change: func(q *record.Referral) { q.Until = q.Until.Add(time.Second) }, refuse: record.BadRequest},
 		"for no time":        {by: base.a.staff, change: func(q *record.Referral) { q.Until = base.now().Add(record.ClockSkew) }, refuse: record.BadRequest},
 		"to who is suspended": {by: base.a.staff, set: func(w *world) {

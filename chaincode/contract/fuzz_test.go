@@ -98,7 +98,7 @@ func TestCalls(t *testing.T) {
 func FuzzInvoke(f *testing.F) {
 	all := calls(f)
 	for i, c := range all {
-		f.Add(uint8(i), uint8(0), []byte(strings.Join(c.arguments, "\x00")), c.transient) //nolint:gosec // a few dozen
+		f.Add(uint8(i), uint8(0), []byte(strings.Join(c.arguments, "\x00")), c.transient)
 	}
 	f.Fuzz(func(t *testing.T, function, caller uint8, arguments, transient []byte) {
 		c := all[int(function)%len(all)]

@@ -351,7 +351,7 @@ func eraseDocuments(w *world, n int) *record.Error {
 // anchorMany anchors a batch of versions with as many documents each. Batch.Encode would refuse what is too large, so it is
 // put together from batches of one version.
 func (w *world) anchorMany(versions, documents int) *record.Error {
-	wire := binary.AppendUvarint([]byte{1}, uint64(versions)) //nolint:gosec // a count
+	wire := binary.AppendUvarint([]byte{1}, uint64(versions))
 	for i := range versions {
 		v := w.many(fmt.Sprint("record ", i), min(documents, record.MaxDocuments))
 		one, err := record.Batch{Versions: []record.Version{v}}.Encode()

@@ -126,13 +126,11 @@ func (p *play) mayAssist(q record.AssistedChoice) bool {
 		return false
 	}
 	g := p.model.grants[key][i]
-	switch q.Decision {
-	case record.Approved:
+	if q.Decision == record.Approved {
 		return p.mayApprove(key, g, q.Approval)
-	case record.Rejected:
-		return g.State == record.Requested
 	}
-	return g.State == record.Approved
+	from := map[record.GrantState]record.GrantState{record.Rejected: record.Requested, record.Revoked: record.Approved}
+	return g.State == from[q.Decision]
 }
 
 func (p *play) confirm(rt *rapid.T) { p.settle(rt, record.ConfirmFunction, true) }

@@ -170,17 +170,7 @@ func (m *model) actsFor(r record.Reference, id record.ParticipantID, what record
 
 // covers says whether a record of a kind is in the scope. A kind of 0 is unknown, and in none.
 func covers(s record.Scope, rec record.Tag, kind record.Kind) bool {
-	for _, k := range s.Kinds {
-		if k == kind {
-			return true
-		}
-	}
-	for _, r := range s.Records {
-		if r == rec {
-			return true
-		}
-	}
-	return s.All
+	return s.All || slices.Contains(s.Kinds, kind) || slices.Contains(s.Records, rec)
 }
 
 // inside says whether all of a scope is in another.

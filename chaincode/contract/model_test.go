@@ -18,13 +18,13 @@ func TestModel(t *testing.T) {
 	whole := newWorld(t)
 	done := map[string]int{}
 	rapid.Check(t, func(rt *rapid.T) {
-		p := newPlay(t, whole.copy(t), done)
+		p := newPlay(whole.copy(t), done)
 		for range 3 { // a run is 30 steps on average, which is short for a history
 			rt.Repeat(p.actions())
 		}
 	})
 	t.Log("accepted: ", done)
-	for name := range newPlay(t, whole.copy(t), done).actions() {
+	for name := range newPlay(whole.copy(t), done).actions() {
 		if name != "" && done[name] == 0 {
 			t.Errorf("%s was never accepted: the model tries nothing with it", name)
 		}
@@ -43,7 +43,7 @@ type play struct {
 	accepted   map[string]int // by action
 }
 
-func newPlay(t *testing.T, w *world, accepted map[string]int) *play {
+func newPlay(w *world, accepted map[string]int) *play {
 	p := &play{world: w, accepted: accepted, model: &model{
 		home: map[record.Reference]string{}, people: map[record.ParticipantID]*modelPerson{},
 		noReferrals: map[string]bool{}, retention: map[string]int{}, teams: map[record.ParticipantID]record.Team{},

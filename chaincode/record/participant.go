@@ -163,7 +163,7 @@ type InstitutionRegistration struct {
 
 // Validate implements Request.
 func (q InstitutionRegistration) Validate() error {
-	return refuseIf(q.Institution.problem(), encryptionKeyProblem(q.EncryptionKey, q.Signature))
+	return refuseIf(q.problem(), encryptionKeyProblem(q.EncryptionKey, q.Signature))
 }
 
 // InstitutionUpdate asks UpdateInstitutionFunction: all of it replaces what was there.
@@ -172,7 +172,7 @@ type InstitutionUpdate struct {
 }
 
 // Validate implements Request.
-func (q InstitutionUpdate) Validate() error { return refuseIf(q.Institution.problem()) }
+func (q InstitutionUpdate) Validate() error { return refuseIf(q.problem()) }
 
 func (i Institution) problem() string {
 	switch {

@@ -25,20 +25,20 @@ var ErrForbidden = errors.New("the certificate authority does not let this ident
 // maxAnswer is the most that is read of an answer, in bytes: a certificate, and some text.
 const maxAnswer = 1 << 20
 
-// authorize makes the header of a request that says who sends it.
-type authorize func(req *http.Request, body []byte) error
+// authorise makes the header of a request that says who sends it.
+type authorise func(req *http.Request, body []byte) error
 
-// withSecret authorizes by enrolment ID and secret.
-func withSecret(id, secret string) authorize {
+// withSecret authorises by enrolment ID and secret.
+func withSecret(id, secret string) authorise {
 	return func(req *http.Request, _ []byte) error {
 		req.SetBasicAuth(id, secret)
 		return nil
 	}
 }
 
-// asRegistrar authorizes by a token: certificate, and signature (SHA-256, ECDSA with low S) over method, path, body and
+// asRegistrar authorises by a token: certificate, and signature (SHA-256, ECDSA with low S) over method, path, body and
 // certificate.
-func asRegistrar(who KeyPair) authorize {
+func asRegistrar(who KeyPair) authorise {
 	return func(req *http.Request, body []byte) error {
 		key, err := identity.PrivateKeyFromPEM(who.Key)
 		if err != nil {
@@ -61,7 +61,7 @@ func asRegistrar(who KeyPair) authorize {
 }
 
 // post sends a request and reads the CA's answer into result; nil drops it.
-func (c *Client) post(ctx context.Context, path string, request any, who authorize, result any) error {
+func (c *Client) post(ctx context.Context, path string, request any, who authorise, result any) error {
 	body, err := json.Marshal(request)
 	if err != nil {
 		return err

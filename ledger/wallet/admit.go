@@ -90,7 +90,7 @@ func RegisterAtCA(ctx context.Context, registrar fabricca.KeyPair, c Code) (secr
 	}
 	secret, err = ca.Register(ctx, registrar, registration)
 	if errors.Is(err, fabricca.ErrForbidden) || errors.Is(err, fabricca.ErrUnauthorized) {
-		return "", fmt.Errorf("%w: use the institution's own identity, and one that is valid", err)
+		return "", fmt.Errorf("%w: take one that may, such as the institution's own, and whose certificate is valid", err)
 	}
 	return secret, err
 }

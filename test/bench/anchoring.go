@@ -28,9 +28,13 @@ func anchoring() comparison {
 	return comparison{
 		unit: "records/s",
 		pairs: [][2]string{
-			{"ledger.batch.1", baseline}, {"ledger.batch.10", baseline}, {"ledger.batch.100", baseline},
-			{"ledger.batch.500", baseline}, {"ledger.batch.1000", baseline},
-			{"ledger.batch.500.documents-1", baseline}, {"ledger.batch.10.documents-500", baseline},
+			{"ledger.batch.1", baseline},
+			{"ledger.batch.10", baseline},
+			{"ledger.batch.100", baseline},
+			{"ledger.batch.500", baseline},
+			{"ledger.batch.1000", baseline},
+			{"ledger.batch.500.documents-1", baseline},
+			{"ledger.batch.10.documents-500", baseline},
 		},
 		open: func(ctx context.Context, b *bench, _ string) ([]contender, func() error, error) {
 			network, err := b.fabric(ctx)

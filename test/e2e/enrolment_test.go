@@ -37,7 +37,9 @@ func TestEnrolmentByCommandLine(t *testing.T) {
 		}
 	})
 	m := n.Members[0]
-	at := func(name string) *someone { return &someone{t: t, program: program, identity: filepath.Join(dir, name)} }
+	at := func(name string) *someone {
+		return &someone{t: t, program: program, identity: filepath.Join(dir, name)}
+	}
 
 	// The institution.
 	its := filepath.Join(dir, "its.code")
@@ -105,7 +107,7 @@ func TestEnrolmentByCommandLine(t *testing.T) {
 
 	// Only the institution adds people, and it can suspend them.
 	said = doctor.runs(exitError, "participant add --role patient", "")
-	if !strings.Contains(said, "use the institution's own identity") {
+	if !strings.Contains(said, "take one that may, such as the institution's own") {
 		t.Errorf("a doctor who adds a patient: %s", said)
 	}
 	office.runs(exitOK, "participant suspend", "", "--participant", who.Participant.String())
