@@ -15,12 +15,15 @@ import (
 )
 
 // ErrUnauthorized says that the CA does not take the credentials (HTTP 401). It does not tell why: at an enrolment, that the
-// ID is unknown, the secret wrong, or used as often as it may be; of a registrar, that the certificate is not the CA's or
-// has expired.
+// ID is unknown, the secret wrong, or used as often as it may be; where a certificate authorises, that it is not the CA's, has
+// expired or was revoked.
 var ErrUnauthorized = errors.New("the certificate authority does not accept the credentials")
 
-// ErrForbidden says that the registrar may not register such an identity (HTTP 403).
+// ErrForbidden says that the registrar may not register such an identity, or change it (HTTP 403).
 var ErrForbidden = errors.New("the certificate authority does not let this identity register that one")
+
+// ErrUnknown says that the CA has no such identity (HTTP 404).
+var ErrUnknown = errors.New("the certificate authority does not know the identity")
 
 // maxAnswer is the most that is read of an answer, in bytes: a certificate, and some text.
 const maxAnswer = 1 << 20
@@ -36,37 +39,40 @@ func withSecret(id, secret string) authorise {
 	}
 }
 
-// asRegistrar authorises by a token: certificate, and signature (SHA-256, ECDSA with low S) over method, path, body and
+// withCertificate authorises by a token: certificate, and signature (SHA-256, ECDSA with low S) over method, path, body and
 // certificate.
-func asRegistrar(who KeyPair) authorise {
+func withCertificate(who KeyPair) authorise {
 	return func(req *http.Request, body []byte) error {
 		key, err := identity.PrivateKeyFromPEM(who.Key)
 		if err != nil {
-			return fmt.Errorf("read registrar's key: %w", err)
+			return fmt.Errorf("read the key: %w", err)
 		}
 		sign, err := identity.NewPrivateKeySign(key)
 		if err != nil {
-			return fmt.Errorf("use registrar's key: %w", err)
+			return fmt.Errorf("use the key: %w", err)
 		}
 		b64 := base64.StdEncoding.EncodeToString
 		cert := b64(who.Cert)
 		digest := sha256.Sum256([]byte(req.Method + "." + b64([]byte(req.URL.Path)) + "." + b64(body) + "." + cert))
 		signature, err := sign(digest[:])
 		if err != nil {
-			return fmt.Errorf("sign as registrar: %w", err)
+			return fmt.Errorf("sign the request: %w", err)
 		}
 		req.Header.Set("Authorization", cert+"."+b64(signature))
 		return nil
 	}
 }
 
-// post sends a request and reads the CA's answer into result; nil drops it.
-func (c *Client) post(ctx context.Context, path string, request any, who authorise, result any) error {
-	body, err := json.Marshal(request)
-	if err != nil {
-		return err
+// call sends a request (nil: without a body) and reads the CA's answer into result; nil drops it.
+func (c *Client) call(ctx context.Context, method, path string, request any, who authorise, result any) error {
+	var body []byte
+	if request != nil {
+		var err error
+		if body, err = json.Marshal(request); err != nil {
+			return err
+		}
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url+path, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, method, c.url+path, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -99,6 +105,8 @@ func readAnswer(resp *http.Response, result any) error {
 		return ErrUnauthorized
 	case resp.StatusCode == http.StatusForbidden:
 		return ErrForbidden
+	case resp.StatusCode == http.StatusNotFound:
+		return ErrUnknown
 	case err != nil:
 		return fmt.Errorf("read answer (%s): %w", resp.Status, err)
 	case len(answer.Errors) == 0:

@@ -124,7 +124,7 @@ type client struct {
 func (c *client) work(ctx context.Context) error {
 	for range batches {
 		batch := c.batch()
-		err := c.try(func(int) error {
+		err := c.try(func() error {
 			_, err := c.appliance.Anchor(ctx, batch)
 			return err
 		}, func() {
@@ -140,7 +140,7 @@ func (c *client) work(ctx context.Context) error {
 	}
 	for range bookings {
 		slot := c.first
-		err := c.try(func(int) error {
+		err := c.try(func() error {
 			slot = c.first + record.Slot(c.random.IntN(slots))
 			_, err := c.booker.Act(ctx, record.ProposeAppointmentFunction, record.AppointmentProposal{
 				Doctor: c.doctor, Patient: c.patient, Start: slot.Time(), Slots: 1,
@@ -180,9 +180,9 @@ func (c *client) batch() record.Batch {
 
 // try does something until it succeeds, which then counts, or was retried too often. It gives an error that is not a clear
 // conflict.
-func (c *client) try(attempt func(int) error, count func()) error {
+func (c *client) try(attempt func() error, count func()) error {
 	for i := 0; ; i++ {
-		err := attempt(i)
+		err := attempt()
 		taken, refused := errors.AsType[*record.Error](err)
 		switch {
 		case err == nil:
