@@ -16,7 +16,7 @@ import (
 )
 
 // format is the layout that this version writes. A file with a higher one is refused.
-const format = 1
+const format = 2
 
 // lockTimeout bounds the wait for another process to let go of the file.
 const lockTimeout = time.Second
@@ -27,6 +27,11 @@ var (
 	ErrInUse = errors.New("in use by another process: stop the other medanchor first")
 	// ErrNewer says that the file was written by a newer medanchor.
 	ErrNewer = errors.New("written by a newer version of medanchor: install that version, or restore a backup")
+	// ErrOlder says that the file is of a medanchor before its first release, whose patients the ledger does not take.
+	ErrOlder = errors.New("written before medanchor's first release: begin with a new data folder")
+	// ErrOtherMember says that the file's patients are another institution's.
+	ErrOtherMember = errors.New("its patients are of another member of the channel: set ledger.msp_id back, or begin with " +
+		"a new data folder")
 	// ErrBroken says that a commit failed, so that what is on disk is unknown: the process must end, and open it again.
 	ErrBroken = errors.New("state.db failed to commit: the disk is full or fails")
 	// ErrNotFound says that there is no such item.
@@ -64,6 +69,7 @@ const (
 	submissionKey          = "submission"
 	countsKey              = "counts"
 	formatKey              = "format"
+	memberKey              = "member" // MSP ID of the institution whose patients these are
 	sequenceKeySize        = 8
 )
 
@@ -83,7 +89,7 @@ type DB struct {
 }
 
 // Open opens the file at path, or makes it. Patients are registered as the institution's that is the channel's member
-// mspID. ErrInUse and ErrNewer say why it may not.
+// mspID. ErrInUse, ErrNewer, ErrOlder and ErrOtherMember say why it may not.
 func Open(path string, sealer Sealer, mspID string) (*DB, error) {
 	b, err := bolt.Open(path, 0o600, &bolt.Options{
 		Timeout:      lockTimeout,
@@ -105,14 +111,22 @@ func Open(path string, sealer Sealer, mspID string) (*DB, error) {
 // prepare makes the buckets of a new file and checks the format of an old one.
 func (db *DB) prepare(tx *bolt.Tx) error {
 	if meta := tx.Bucket([]byte(metaBucket)); meta != nil {
-		return checkFormat(meta.Get([]byte(formatKey)))
+		if err := checkFormat(meta.Get([]byte(formatKey))); err != nil {
+			return err
+		}
+		if member := string(meta.Get([]byte(memberKey))); member != db.mspID {
+			return fmt.Errorf("made for %s, opened for %s: %w", member, db.mspID, ErrOtherMember)
+		}
+		return nil
 	}
 	for _, b := range buckets() {
 		if _, err := tx.CreateBucketIfNotExists([]byte(b)); err != nil {
 			return fmt.Errorf("create bucket %s: %w", b, err)
 		}
 	}
-	return tx.Bucket([]byte(metaBucket)).Put([]byte(formatKey), []byte(strconv.Itoa(format)))
+	meta := tx.Bucket([]byte(metaBucket))
+	return errors.Join(meta.Put([]byte(formatKey), []byte(strconv.Itoa(format))),
+		meta.Put([]byte(memberKey), []byte(db.mspID)))
 }
 
 func checkFormat(stored []byte) error {
@@ -120,8 +134,11 @@ func checkFormat(stored []byte) error {
 	if err != nil {
 		return fmt.Errorf("read format %q: not a medanchor state.db", stored)
 	}
-	if n > format {
+	switch {
+	case n > format:
 		return fmt.Errorf("format %d, this version knows %d: %w", n, format, ErrNewer)
+	case n < format:
+		return fmt.Errorf("format %d, this version knows %d: %w", n, format, ErrOlder)
 	}
 	return nil
 }

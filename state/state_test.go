@@ -273,24 +273,38 @@ func TestOpenRefusesAFileInUse(t *testing.T) {
 	}
 }
 
-func TestOpenRefusesANewerFormat(t *testing.T) {
+func TestOpenRefusesAnotherFormat(t *testing.T) {
+	for stored, want := range map[string]error{"1": state.ErrOlder, "3": state.ErrNewer} {
+		vault, path := newVault(t), filepath.Join(t.TempDir(), "state.db")
+		open(t, path, vault).Close()
+		raw, err := bolt.Open(path, 0o600, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = raw.Update(func(tx *bolt.Tx) error {
+			return tx.Bucket([]byte("meta")).Put([]byte("format"), []byte(stored))
+		})
+		if err := errors.Join(err, raw.Close()); err != nil {
+			t.Fatal(err)
+		}
+		before, _ := os.ReadFile(path)
+		if _, err := state.Open(path, vault, mspID); !errors.Is(err, want) {
+			t.Errorf("format %s: %v", stored, err)
+		}
+		if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
+			t.Error("a refused file was changed")
+		}
+	}
+}
+
+// The references of its patients begin with their institution: under another MSP ID the ledger would take none of them.
+func TestOpenRefusesAnotherMember(t *testing.T) {
 	vault, path := newVault(t), filepath.Join(t.TempDir(), "state.db")
 	open(t, path, vault).Close()
-	raw, err := bolt.Open(path, 0o600, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = raw.Update(func(tx *bolt.Tx) error { return tx.Bucket([]byte("meta")).Put([]byte("format"), []byte("2")) })
-	if err := errors.Join(err, raw.Close()); err != nil {
-		t.Fatal(err)
-	}
-	before, _ := os.ReadFile(path)
-	if _, err := state.Open(path, vault, mspID); !errors.Is(err, state.ErrNewer) {
+	if _, err := state.Open(path, vault, "OtherMSP"); !errors.Is(err, state.ErrOtherMember) {
 		t.Fatalf("Open: %v", err)
 	}
-	if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
-		t.Fatal("a refused file was changed")
-	}
+	open(t, path, vault)
 }
 
 // After a commit that failed, what is on disk is unknown: even when the disk is well again, nothing more is written.
