@@ -95,11 +95,11 @@ func bySupervision(s state, q question, _ record.Patient) (record.Access, error)
 }
 
 // supervision says whether a participant supervises a patient now, and until when: a doctor of the institution that
-// registered the patient, whom it put in charge under this very reference, by themselves or with a team.
+// registered the patient, whom it put in charge under this very reference, by themselves or with a team. That they are
+// active is for who asks to check.
 func supervision(s state, doctor record.Participant, patient record.Reference, now time.Time,
 ) (until time.Time, supervises bool, err error) {
-	if doctor.Status != record.Active || doctor.Role != record.DoctorRole ||
-		doctor.ID.Institution() != patient.Institution() {
+	if doctor.Role != record.DoctorRole || doctor.ID.Institution() != patient.Institution() {
 		return time.Time{}, false, nil
 	}
 	there, _, err := find[record.Supervision](s, record.SupervisionKey(patient))

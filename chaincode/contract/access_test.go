@@ -187,6 +187,11 @@ func TestCheckAccess(t *testing.T) {
 			w.must(w.a.staff, record.EndRepresentationFunction,
 				record.RepresentationEnd{Patient: w.reference, Participant: w.representative.id})
 		}, base.b.doctor, record.NoBasis, time.Time{}},
+		"a grant that two people recorded": {func(w *world) {
+			q := w.asksFor(w.b.doctor, w.reference, letter.Name())
+			q.Reason = record.NoDevice
+			w.decide(w.a, record.Proposal{Assist: q})
+		}, base.b.doctor, record.BasisGrant, base.now().AddDate(0, 1, 0)},
 		"a grant by the deceased": {func(w *world) {
 			w.grants(w.patient, w.b.doctor, w.reference, record.Read, everything())
 			w.must(w.a.staff, record.DeceasedFunction, record.Deceased{Patient: w.reference})
@@ -269,6 +274,26 @@ func TestAccessIsDeniedToAll(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestAccessIsOfDoctors: whatever stands on the ledger, supervision is of doctors of the patient's institution, and grants
+// are of doctors.
+func TestAccessIsOfDoctors(t *testing.T) {
+	w := newWorld(t)
+	letter := w.letter(w.a, w.reference, "letter")
+	w.store(record.SupervisionKey(w.reference), record.Supervision{
+		V: record.SchemaVersion, Patient: w.reference,
+		Supervisors: []record.Supervisor{{Participant: w.b.doctor.id}, {Participant: w.a.staff.id}},
+	})
+	w.reads(w.b.doctor, letter, record.NoBasis)
+	w.reads(w.a.staff, letter, record.NoBasis)
+
+	w.grants(w.patient, w.b.doctor, w.reference, record.Read, everything())
+	w.reads(w.b.doctor, letter, record.BasisGrant)
+	p := stateOf[record.Participant](w, record.ParticipantKey(w.b.doctor.id))
+	p.Role = record.StaffRole
+	w.store(record.ParticipantKey(p.ID), p)
+	w.reads(w.b.doctor, letter, record.NoBasis)
 }
 
 func TestAccessToWrite(t *testing.T) {

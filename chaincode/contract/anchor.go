@@ -150,33 +150,75 @@ func compare(stub shim.ChaincodeStubInterface, mspID string, batch record.Batch)
 		return nil, err
 	}
 	outcomes := make([]record.Outcome, len(documents))
-	var others []int // places of the documents of which another's copy is there, or none any more
+	brought := make([]record.AnchoringID, len(documents)) // by which anchoring; of existing ones
 	for i, d := range documents {
-		if outcomes[i], err = outcome(d, values[i]); err != nil {
+		if outcomes[i], brought[i], err = outcome(d, values[i]); err != nil {
 			return nil, err
 		}
-		if outcomes[i] == record.Conflict || outcomes[i] == record.Erased {
+	}
+	if err := doubtOthers(stub, mspID, brought, outcomes); err != nil {
+		return nil, err
+	}
+	var others []int // places of the documents of which another's copy is there, or none any more
+	for i, o := range outcomes {
+		if o == record.Conflict || o == record.Erased {
 			others = append(others, i)
 		}
 	}
 	return outcomes, compareHoldings(stub, mspID, documents, others, outcomes)
 }
 
-// outcome compares a document with the value under its key; empty if there is none.
-func outcome(d record.Document, value []byte) (record.Outcome, error) {
+// outcome compares a document with the value under its key; empty if there is none. Of an existing one it gives the
+// anchoring.
+func outcome(d record.Document, value []byte) (o record.Outcome, brought record.AnchoringID, err error) {
 	if len(value) == 0 {
-		return record.Created, nil
+		return record.Created, brought, nil
 	}
 	stored, err := record.DecodeDocument(value)
 	switch {
 	case err != nil:
-		return 0, err
+		return 0, brought, err
 	case stored.Erased():
-		return record.Erased, nil
+		return record.Erased, brought, nil
 	case stored.CID != d.CID:
-		return record.Conflict, nil
+		return record.Conflict, brought, nil
 	}
-	return record.Existing, nil
+	return record.Existing, stored.Anchoring, nil
+}
+
+// doubtOthers makes a conflict of existing documents that another institution anchored. Sealing is random, so that no two
+// have the same bytes: it saw them while it endorsed their batch, and was faster. Its document is not the caller's patient's.
+func doubtOthers(stub shim.ChaincodeStubInterface, mspID string, brought []record.AnchoringID, outcomes []record.Outcome) error {
+	var ids []record.AnchoringID
+	var keys []string
+	for _, id := range brought {
+		if !id.IsZero() && !slices.Contains(ids, id) {
+			ids, keys = append(ids, id), append(keys, record.AnchoringKey(id))
+		}
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	values, err := readStates(stub, keys)
+	if err != nil {
+		return err
+	}
+	var theirs []record.AnchoringID
+	for i, value := range values {
+		a, err := record.DecodeAnchoring(value)
+		if err != nil {
+			return err
+		}
+		if a.MSPID != mspID {
+			theirs = append(theirs, ids[i])
+		}
+	}
+	for i, id := range brought {
+		if slices.Contains(theirs, id) {
+			outcomes[i] = record.Conflict
+		}
+	}
+	return nil
 }
 
 // compareHoldings looks for copies that the caller's own institution holds of documents, named by their places, that
@@ -234,16 +276,20 @@ func newOf(batch record.Batch, outcomes []record.Outcome) []record.Version {
 	return additions
 }
 
-// write puts the anchoring, and each addition with its documents. It reads the anchoring's key, so that of two concurrent
-// transactions whose IDs begin alike only one becomes valid.
+// write puts the anchoring, and each addition with its documents. It reads the keys that have the transaction's ID, so that
+// of two transactions whose IDs begin alike only one becomes valid.
 func write(stub shim.ChaincodeStubInterface, who caller, anchoring record.Anchoring, additions []record.Version) error {
-	key := record.AnchoringKey(anchoring.ID)
-	twin, err := readState(stub, key)
+	entries, err := entriesOf(who, anchoring, additions)
 	if err != nil {
 		return err
 	}
-	if len(twin) > 0 {
-		return record.Errorf(record.AnchoringConflict, "another transaction's ID begins alike: submit again")
+	key := record.AnchoringKey(anchoring.ID)
+	keys := []string{key}
+	for _, e := range entries {
+		keys = append(keys, record.AuditKey(e.Patient, e.ID, e.Number))
+	}
+	if err := requireNone(stub, keys); err != nil {
+		return err
 	}
 	value, err := anchoring.Encode()
 	if err != nil {
@@ -258,7 +304,7 @@ func write(stub shim.ChaincodeStubInterface, who caller, anchoring record.Anchor
 			return err
 		}
 	}
-	if err := auditWriting(stub, who, anchoring, additions); err != nil {
+	if err := auditWriting(stub, entries); err != nil {
 		return err
 	}
 	if err := stub.FinishWriteBatch(); err != nil {
@@ -282,25 +328,30 @@ func writeVersion(stub shim.ChaincodeStubInterface, v record.AnchoredVersion) er
 
 // auditWriting writes to the audit of other institutions' patients what was added to their history by a grant. What an
 // institution anchors for its own patients is its anchorings.
-func auditWriting(stub shim.ChaincodeStubInterface, who caller, anchoring record.Anchoring, additions []record.Version) error {
-	n := 0
+func auditWriting(stub shim.ChaincodeStubInterface, entries []record.AuditEntry) error {
+	for _, e := range entries {
+		if err := stub.PutState(record.AuditKey(e.Patient, e.ID, e.Number), e.Encode()); err != nil {
+			return fmt.Errorf("write audit: %w", err)
+		}
+	}
+	return nil
+}
+
+// entriesOf gives the audit entries of what is added to the history of other institutions' patients.
+func entriesOf(who caller, anchoring record.Anchoring, additions []record.Version) (entries []record.AuditEntry, err error) {
 	for _, v := range additions {
 		if isOwn(who, v) {
 			continue
 		}
-		if n == maxEntries {
-			return record.Errorf(record.BadRequest, "the batch adds more than %d versions to other institutions' patients: "+
-				"send them in several", maxEntries)
+		if len(entries) == maxEntries {
+			return nil, record.Errorf(record.BadRequest, "the batch adds more than %d versions to other institutions' "+
+				"patients: send them in several", maxEntries)
 		}
-		e := record.AuditEntry{
-			Patient: v.Patient, ID: anchoring.TxID.ID(), Action: record.ActWrite, Basis: record.BasisGrant,
-			Member: who.institution.Institution(), Actor: who.participant.ID, Time: anchoring.Time, Subject: v.Author,
-			Record: v.Record,
-		}
-		if err := stub.PutState(record.AuditKey(e.Patient, e.ID, byte(n)), e.Encode()); err != nil {
-			return fmt.Errorf("write audit: %w", err)
-		}
-		n++
+		entries = append(entries, record.AuditEntry{
+			Patient: v.Patient, ID: anchoring.TxID.ID(), Number: byte(len(entries)), //nolint:gosec // below maxEntries
+			Action: record.ActWrite, Basis: record.BasisGrant, Member: who.institution.Institution(),
+			Actor: who.participant.ID, Time: anchoring.Time, Subject: v.Author, Record: v.Record,
+		})
 	}
-	return nil
+	return entries, nil
 }

@@ -292,6 +292,10 @@ func TestRelations(t *testing.T) {
 			t.Errorf("%s of %s: %v", by.role, by.mspID, refused)
 		}
 	}
+	w.must(w.a.institution, record.SuspendFunction, record.Suspension{Participant: w.patient.id})
+	if _, _, refused := count(w.patient, "1"); refused == nil || refused.Code != record.Forbidden {
+		t.Errorf("the patient, suspended: %v", refused)
+	}
 }
 
 func TestSupervisors(t *testing.T) {

@@ -41,6 +41,16 @@ func TestRequest(t *testing.T) {
 	w.must(w.b.doctor, record.RequestFunction, w.request(q.Until)) // it was decided: they may ask again
 }
 
+// TestRequestAgain: a request that nobody decided until it was over is not in the way of another.
+func TestRequestAgain(t *testing.T) {
+	w := newWorld(t)
+	q := w.request(w.now().Add(time.Hour))
+	w.must(w.b.doctor, record.RequestFunction, q)
+	w.advance(time.Hour - record.ClockSkew)
+	q.Until = q.Until.Add(time.Hour)
+	w.must(w.b.doctor, record.RequestFunction, q)
+}
+
 func TestRequestIsRefused(t *testing.T) {
 	w := newWorld(t)
 	last := w.now().Add(record.ClockSkew)
@@ -316,6 +326,9 @@ func TestRefer(t *testing.T) {
 				Action: record.ActRefer, Basis: test.basis, Actor: test.by.id, Subject: w.b.doctor.id, About: id, Until: q.Until,
 			})
 			w.refuse(record.Exists, test.by, record.ReferFunction, q)
+			w.must(w.patient, record.RevokeFunction,
+				record.Choice{Patient: q.Patient, Participant: q.Participant, Request: id})
+			w.must(test.by, record.ReferFunction, q)
 			q.Until = q.Until.Add(-time.Second)
 			w.must(test.by, record.ReferFunction, q)
 		})

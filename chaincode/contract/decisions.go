@@ -56,6 +56,9 @@ func propose(tx *transaction, q record.Proposal) (any, error) {
 	if err := tx.rehearse(d); err != nil {
 		return nil, err
 	}
+	if err := requireNone(tx.stub, []string{record.DecisionKey(d.ID)}); err != nil {
+		return nil, err
+	}
 	entry := auditOf(d)
 	entry.Action, entry.Basis = record.ActPropose, record.BasisInstitution
 	tx.audit(entry)
@@ -214,6 +217,7 @@ func (tx *transaction) rebindLost(q record.LostKey) error {
 	case p.Status == record.Suspended:
 		return record.Errorf(record.WrongState, "the participant is suspended: reinstate them first")
 	}
+	p.Rebound++
 	return tx.rebind(p, q.Rotation)
 }
 
@@ -247,15 +251,14 @@ func (tx *transaction) bindPatient(q record.PatientRegistration) error {
 	case p.Participant.IsZero():
 		return record.Errorf(record.WrongState, "the patient has no participant: register them with one, which needs no "+
 			"second person")
-	case p.Participant == q.Participant:
+	}
+	before := p
+	if err := tx.name(&p, q.Participant); err != nil {
+		return err
+	}
+	if p.Participant == before.Participant && p.Rebound == before.Rebound {
 		return record.Errorf(record.Exists, "the participant signs for the patient already")
 	}
-	if !q.Participant.IsZero() {
-		if err := tx.mayStandFor(q.Participant, record.PatientRole); err != nil {
-			return err
-		}
-	}
-	p.Participant = q.Participant
 	return tx.putPatient(p)
 }
 

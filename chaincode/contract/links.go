@@ -57,8 +57,8 @@ func (tx *transaction) linkAgreed(q record.Link) (any, error) {
 		return record.LinkProposed, tx.proposeLink(our, their)
 	case proposal.By == tx.caller.institution:
 		return nil, record.Errorf(record.Exists, "the institution has proposed this: it waits for the other one")
-	case proposal.Participant != their.Participant:
-		return nil, record.Errorf(record.WrongState, "another participant signs for the patient than when the link was "+
+	case proposal.Participant != their.Participant || proposal.Other != our.Participant:
+		return nil, record.Errorf(record.WrongState, "another participant signs for one of the two than when the link was "+
 			"proposed: unlink, and propose it anew")
 	}
 	return record.LinkMade, tx.makeLink(our, their, record.AgreedLink, record.BasisInstitution)
@@ -72,7 +72,8 @@ func (tx *transaction) proposeLink(our, their record.Patient) error {
 		tx.audit(record.AuditEntry{Patient: p.Reference, Action: record.ActPropose, Basis: record.BasisInstitution})
 	}
 	return tx.put(record.LinkKey(our.Reference, their.Reference), record.LinkProposal{
-		V: record.SchemaVersion, By: tx.caller.institution, Participant: our.Participant, Time: tx.now,
+		V: record.SchemaVersion, By: tx.caller.institution, Participant: our.Participant, Other: their.Participant,
+		Time: tx.now,
 	})
 }
 
@@ -85,6 +86,10 @@ func merge(tx *transaction, q record.Link) (any, error) {
 	a, b, err := tx.registeredPair(q)
 	if err != nil {
 		return nil, err
+	}
+	if !a.Participant.IsZero() && !b.Participant.IsZero() && a.Participant != b.Participant {
+		return nil, record.Errorf(record.WrongState, "different participants sign for the two, and would for both then: have "+
+			"two people replace one of them first")
 	}
 	return nil, tx.makeLink(a, b, record.MergeLink, record.BasisInstitution)
 }
@@ -100,13 +105,27 @@ func (tx *transaction) makeLink(a, b record.Patient, kind record.LinkKind, basis
 	if _, err := tx.endProposal(a.Reference, b.Reference); err != nil {
 		return err
 	}
-	toA := record.PatientLink{To: a.Reference, Kind: kind, Since: tx.now}
-	toB := record.PatientLink{To: b.Reference, Kind: kind, Since: tx.now}
-	if kind != record.SignedLink {
-		toA.Participant, toB.Participant = a.Participant, b.Participant
+	toA, err := tx.linkTo(a, kind)
+	if err != nil {
+		return err
+	}
+	toB, err := tx.linkTo(b, kind)
+	if err != nil {
+		return err
 	}
 	a.Links, b.Links = append(a.Links, toB), append(b.Links, toA)
 	return tx.putPair(a, b, basis)
+}
+
+// linkTo is a link to a patient: where institutions vouch for it, with who signs for that patient now.
+func (tx *transaction) linkTo(p record.Patient, kind record.LinkKind) (record.PatientLink, error) {
+	l := record.PatientLink{To: p.Reference, Kind: kind, Since: tx.now}
+	if kind == record.SignedLink || p.Participant.IsZero() {
+		return l, nil
+	}
+	signer, _, err := load[record.Participant](tx, record.ParticipantKey(p.Participant))
+	l.Participant, l.Rebound = p.Participant, signer.Rebound
+	return l, err
 }
 
 func unlink(tx *transaction, q record.Link) (any, error) {
@@ -124,6 +143,12 @@ func unlink(tx *transaction, q record.Link) (any, error) {
 		return nil, err
 	case !proposed && !a.LinkedTo(q.To):
 		return nil, record.Errorf(record.NotFound, "the two are not linked")
+	}
+	if !a.LinkedTo(q.To) { // else who proposes and takes back, again and again, would disturb the other's patient
+		for _, p := range []record.Patient{a, b} {
+			tx.audit(record.AuditEntry{Patient: p.Reference, Basis: basis})
+		}
+		return nil, nil
 	}
 	a.Links = slices.DeleteFunc(a.Links, func(l record.PatientLink) bool { return l.To == q.To })
 	b.Links = slices.DeleteFunc(b.Links, func(l record.PatientLink) bool { return l.To == q.Patient })

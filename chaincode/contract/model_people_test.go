@@ -110,14 +110,16 @@ func (p *play) agree(rt *rapid.T, who *person, q record.Link, a, b *modelPatient
 		a != nil && b != nil && !linked(a, q.To)
 	offer, offered := p.model.linkOffers[pairOf(q.Patient, q.To)]
 	if want && offered {
-		want = offer.by != who.mspID && offer.participant == theirs.participant
+		want = offer.by != who.mspID && offer.participant == theirs.participant && offer.other == ours.participant
 	}
 	_, ok := p.do(rt, who, record.LinkFunction, q, want)
 	switch {
 	case ok && offered:
 		p.makeLink(q, modelLink{other: b.participant}, modelLink{other: a.participant})
 	case ok:
-		p.model.linkOffers[pairOf(q.Patient, q.To)] = linkOffer{by: who.mspID, participant: ours.participant}
+		p.model.linkOffers[pairOf(q.Patient, q.To)] = linkOffer{
+			by: who.mspID, participant: ours.participant, other: theirs.participant,
+		}
 	}
 }
 
@@ -159,7 +161,8 @@ func (p *play) merge(rt *rapid.T) {
 	}
 	who := p.caller(rt, p.officeOf(q.Patient)...)
 	want := p.model.office(who.id, p.model.home[q.Patient]) && p.model.office(who.id, p.model.home[q.To]) &&
-		a != nil && b != nil && !linked(a, q.To)
+		a != nil && b != nil && !linked(a, q.To) &&
+		(a.participant.IsZero() || b.participant.IsZero() || a.participant == b.participant)
 	if _, ok := p.do(rt, who, record.MergeFunction, q, want); ok {
 		p.makeLink(q, modelLink{merge: true, other: b.participant}, modelLink{merge: true, other: a.participant})
 	}

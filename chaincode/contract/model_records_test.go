@@ -148,22 +148,18 @@ func (m *model) anchor(mspID string, versions []record.Version) (outcomes []reco
 	return outcomes
 }
 
-// outcome says what becomes of a document: what the institution holds itself decides, else what was there first. What was
-// erased stays so.
+// outcome says what becomes of a document: what the institution holds itself decides, else what was there first; that is the
+// same only if the institution anchored it, for no two seal the same bytes. What was erased stays so.
 func (m *model) outcome(mspID string, d record.Document) record.Outcome {
 	there, held := m.documents[d.Tag], m.copies[copyKey{mspID, d.Tag}]
 	switch {
 	case there == nil:
 		return record.Created
-	case !there.erased && there.cid == d.CID:
+	case !there.erased && there.cid == d.CID && there.mspID == mspID:
 		return record.Existing
-	case held != nil:
-		there = held
-	}
-	switch {
-	case there.erased:
+	case held != nil && held.erased || held == nil && there.erased:
 		return record.Erased
-	case there.cid == d.CID:
+	case held != nil && held.cid == d.CID:
 		return record.Existing
 	}
 	return record.Conflict

@@ -53,6 +53,7 @@ type modelLink struct {
 type linkOffer struct {
 	by          string
 	participant record.ParticipantID // of the proposer's patient
+	other       record.ParticipantID // who signed for the other reference
 }
 
 // pair is two references, in a fixed order.

@@ -89,31 +89,39 @@ func registerPatient(tx *transaction, q record.PatientRegistration) (any, error)
 	case !found:
 		p = record.Patient{V: record.SchemaVersion, Reference: q.Patient, Since: tx.now}
 	}
-	if !q.Participant.IsZero() {
-		if err := tx.mayStandFor(q.Participant, record.PatientRole); err != nil {
-			return nil, err
-		}
+	if err := tx.name(&p, q.Participant); err != nil {
+		return nil, err
 	}
-	p.Participant = q.Participant
 	tx.audit(record.AuditEntry{Patient: q.Patient, Basis: record.BasisInstitution, Subject: q.Participant})
 	return nil, tx.putPatient(p)
 }
 
-// mayStandFor refuses a participant who cannot sign for a patient: of none of the roles, or suspended. They need not have
+// mayStandFor gives a participant who can sign for a patient: of one of the roles, and not suspended. They need not have
 // joined yet.
-func (tx *transaction) mayStandFor(id record.ParticipantID, roles ...record.Role) error {
+func (tx *transaction) mayStandFor(id record.ParticipantID, roles ...record.Role) (record.Participant, error) {
 	p, found, err := load[record.Participant](tx, record.ParticipantKey(id))
 	switch {
 	case err != nil:
-		return err
+		return p, err
 	case !found:
-		return record.Errorf(record.NotFound, "no such participant: invite them first")
+		return p, record.Errorf(record.NotFound, "no such participant: invite them first")
 	case !slices.Contains(roles, p.Role):
-		return record.Errorf(record.BadRequest, "the participant is enrolled as %s: this needs %v", p.Role, roles)
+		return p, record.Errorf(record.BadRequest, "the participant is enrolled as %s: this needs %v", p.Role, roles)
 	case p.Status == record.Suspended:
-		return record.Errorf(record.WrongState, "the participant is suspended: ask their institution")
+		return p, record.Errorf(record.WrongState, "the participant is suspended: ask their institution")
 	}
-	return nil
+	return p, nil
+}
+
+// name gives a patient the participant who signs for them; the zero ID takes them away.
+func (tx *transaction) name(p *record.Patient, id record.ParticipantID) error {
+	p.Participant, p.Rebound = id, 0
+	if id.IsZero() {
+		return nil
+	}
+	signer, err := tx.mayStandFor(id, record.PatientRole)
+	p.Rebound = signer.Rebound
+	return err
 }
 
 // registered gives a patient, or NotFound.
@@ -159,6 +167,10 @@ func represent(tx *transaction, q record.Representation) (any, error) {
 	if err := tx.checkRepresentation(p, q); err != nil {
 		return nil, err
 	}
+	who, err := tx.mayStandFor(q.Participant, record.RepresentativeRole, record.PatientRole)
+	if err != nil {
+		return nil, err
+	}
 	others := slices.DeleteFunc(p.Representatives, func(r record.Representative) bool {
 		return r.Participant == q.Participant || record.Over(r.Until, tx.now)
 	})
@@ -166,8 +178,8 @@ func represent(tx *transaction, q record.Representation) (any, error) {
 		return nil, record.Errorf(record.WrongState, "the patient has %d representatives: end one first", len(others))
 	}
 	p.Representatives = append(others, record.Representative{
-		Participant: q.Participant, Authority: q.Authority, Evidence: q.Evidence, Since: tx.now, Until: q.Until,
-		Scope: q.Scope,
+		Participant: q.Participant, Rebound: who.Rebound, Authority: q.Authority, Evidence: q.Evidence, Since: tx.now,
+		Until: q.Until, Scope: q.Scope,
 	})
 	tx.audit(record.AuditEntry{
 		Patient: q.Patient, Basis: record.BasisInstitution, Subject: q.Participant, Until: q.Until,
@@ -187,9 +199,6 @@ func (tx *transaction) checkRepresentation(p record.Patient, q record.Representa
 		return record.Errorf(record.WrongState, "the patient is deceased: only an executor may act for them")
 	case executor && !deceased:
 		return record.Errorf(record.WrongState, "an executor acts for a deceased patient: record the death first")
-	}
-	if err := tx.mayStandFor(q.Participant, record.RepresentativeRole, record.PatientRole); err != nil {
-		return err
 	}
 	return tx.requireDocument(q.Evidence)
 }

@@ -57,9 +57,14 @@ func actsFor(s state, p record.Patient, id record.ParticipantID, now time.Time,
 	}
 	for _, r := range p.Representatives {
 		executor := r.Authority == record.ExecutorAuthority
-		if r.Participant == id && executor == deceased && !record.Over(r.Until, now) {
-			return record.BasisRepresentative, &r, nil
+		if r.Participant != id || executor != deceased || record.Over(r.Until, now) {
+			continue
 		}
+		same, err := isSame(s, id, p.Reference, r.Rebound)
+		if err != nil || !same {
+			return record.NoBasis, nil, err
+		}
+		return record.BasisRepresentative, &r, nil
 	}
 	return record.NoBasis, nil, nil
 }
@@ -68,7 +73,7 @@ func actsFor(s state, p record.Patient, id record.ParticipantID, now time.Time,
 // institutions linked them knowing that participant, and it is theirs still.
 func isPatient(s state, p record.Patient, id record.ParticipantID) (bool, error) {
 	if p.Participant == id {
-		return true, nil
+		return isSame(s, id, p.Reference, p.Rebound)
 	}
 	for _, l := range p.Links {
 		if l.Participant != id {
@@ -79,8 +84,18 @@ func isPatient(s state, p record.Patient, id record.ParticipantID) (bool, error)
 			return false, err
 		}
 		if other.Participant == id && other.Deceased.IsZero() {
-			return true, nil
+			return isSame(s, id, p.Reference, l.Rebound)
 		}
 	}
 	return false, nil
+}
+
+// isSame says whether a participant of another institution than the patient's has the key that they had, or followed it by
+// rotation, when they were counted. Their own institution may have replaced it since, and so may hold it.
+func isSame(s state, id record.ParticipantID, patient record.Reference, rebound int) (bool, error) {
+	if id.Institution() == patient.Institution() {
+		return true, nil
+	}
+	p, _, err := find[record.Participant](s, record.ParticipantKey(id))
+	return p.Rebound == rebound, err
 }

@@ -173,6 +173,15 @@ func (tx *transaction) GetPrivateData(collection, key string) ([]byte, error) {
 	return tx.ledger.private[collection+"/"+key], nil
 }
 
+func (tx *transaction) GetPrivateDataHash(collection, key string) ([]byte, error) {
+	value, found := tx.ledger.private[collection+"/"+key]
+	if !found {
+		return nil, nil
+	}
+	hash := sha256.Sum256(value)
+	return hash[:], nil
+}
+
 func (tx *transaction) SetEvent(name string, payload []byte) error {
 	tx.event, tx.eventData = name, payload
 	return nil

@@ -117,8 +117,8 @@ func (tx *transaction) flush(denied bool) error {
 		return record.Errorf(record.BadRequest, "%d audit entries in one transaction: do it in several of %d",
 			len(tx.entries), maxEntries)
 	}
-	for i, e := range tx.entries {
-		tx.writes = append(tx.writes, pending{record.AuditKey(e.Patient, tx.id, byte(i)), e.Encode()})
+	if err := tx.addEntries(); err != nil {
+		return err
 	}
 	tx.stub.StartWriteBatch()
 	for _, w := range tx.writes {
@@ -138,6 +138,41 @@ func (tx *transaction) flush(denied bool) error {
 		return fmt.Errorf("set event: %w", err)
 	}
 	return nil
+}
+
+// addEntries adds the audit entries to what is written. It reads their keys, so that no transaction whose ID begins like
+// another's replaces that one's entries: who chooses nonces finds such a pair of their own with 2³² hashes.
+func (tx *transaction) addEntries() error {
+	keys := make([]string, 0, len(tx.entries))
+	for i, e := range tx.entries {
+		keys = append(keys, record.AuditKey(e.Patient, tx.id, byte(i)))
+	}
+	if err := requireNone(tx.stub, keys); err != nil {
+		return err
+	}
+	for i, e := range tx.entries {
+		tx.writes = append(tx.writes, pending{keys[i], e.Encode()})
+	}
+	return nil
+}
+
+// requireNone refuses a transaction of whose keys, which have its ID, one is there already.
+func requireNone(stub shim.ChaincodeStubInterface, keys []string) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	values, err := readStates(stub, keys)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(values, func(value []byte) bool { return len(value) > 0 }) {
+		return errTwin()
+	}
+	return nil
+}
+
+func errTwin() error {
+	return record.Errorf(record.AnchoringConflict, "another transaction's ID begins alike: submit again")
 }
 
 // notes gives the sealed notes that came with the transaction.
@@ -161,6 +196,13 @@ func (tx *transaction) keepNotes() error {
 	}
 	for _, n := range notes {
 		key := record.SealedKey(tx.id, n.Recipient)
+		twin, err := tx.stub.GetPrivateDataHash(record.MembersCollection, key)
+		if err != nil {
+			return fmt.Errorf("look for sealed note: %w", err)
+		}
+		if len(twin) > 0 {
+			return errTwin()
+		}
 		if err := tx.stub.PutPrivateData(record.MembersCollection, key, n.Ciphertext); err != nil {
 			return fmt.Errorf("keep sealed note: %w", err)
 		}

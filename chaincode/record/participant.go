@@ -97,6 +97,9 @@ type Participant struct {
 	Since  time.Time     `json:"since"` // of the status
 	// Key is the key that they sign with, of their member; zero until they joined.
 	Key Fingerprint `json:"key,omitzero"`
+	// Rebound counts how often two people of their institution replaced a lost key. What they are at other institutions ends
+	// with that, until it is given to them again: else their own institution could become them everywhere.
+	Rebound int `json:"rebound,omitempty"`
 	// EncryptionKey is their HPKE public key (ML-KEM-768 + X25519), with the signature of their signing key over
 	// EncryptionKeyMessage (ECDSA over SHA-256, ASN.1).
 	EncryptionKey []byte `json:"encryption_key,omitempty"`

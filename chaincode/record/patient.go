@@ -33,8 +33,10 @@ type Patient struct {
 	Reference Reference `json:"reference"`
 	// Participant is who signs for the patient, at whichever institution they enrolled; zero for a patient without a key.
 	Participant ParticipantID `json:"participant,omitzero"`
-	Since       time.Time     `json:"since"`
-	Deceased    time.Time     `json:"deceased,omitzero"` // when it was recorded
+	// Rebound is the participant's count when they were named.
+	Rebound  int       `json:"rebound,omitempty"`
+	Since    time.Time `json:"since"`
+	Deceased time.Time `json:"deceased,omitzero"` // when it was recorded
 	// Links are other references of the same person. They are not transitive: each pair was agreed on for itself.
 	Links           []PatientLink    `json:"links,omitempty"`
 	Representatives []Representative `json:"representatives,omitempty"`
@@ -48,6 +50,8 @@ type PatientLink struct {
 	// Participant is who signed for the other reference when institutions made the link. They are the patient under this one
 	// too, while they sign for the other. The institution of the other reference can therefore not put somebody else in.
 	Participant ParticipantID `json:"participant,omitzero"`
+	// Rebound is that participant's count then.
+	Rebound int `json:"rebound,omitempty"`
 }
 
 // LinkKind says who vouches for a link.
@@ -69,8 +73,9 @@ func (p Patient) LinkedTo(r Reference) bool {
 type LinkProposal struct {
 	V  int           `json:"v"`
 	By ParticipantID `json:"by,omitzero"` // the institution that proposed; zero once it is agreed or taken back
-	// Participant is who signed for the proposer's patient then. It is what the other institution agrees to.
+	// Participant is who signed for the proposer's patient then, and Other who signed for the other's. It is what both agree to.
 	Participant ParticipantID `json:"participant,omitzero"`
+	Other       ParticipantID `json:"other,omitzero"`
 	Time        time.Time     `json:"time"`
 }
 
@@ -98,6 +103,7 @@ const (
 // Representative acts for a patient.
 type Representative struct {
 	Participant ParticipantID `json:"participant"`
+	Rebound     int           `json:"rebound,omitempty"` // the participant's count when they were appointed
 	Authority   Authority     `json:"authority"`
 	Evidence    Tag           `json:"evidence"` // the document that shows it
 	Since       time.Time     `json:"since"`
