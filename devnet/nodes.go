@@ -149,6 +149,8 @@ func peerSpec(programs Programs, m *Member, tls tlsFiles) proc.Spec {
 		// One invalid private write would else stall this peer for a minute a block, looking for its data.
 		"CORE_PEER_GOSSIP_PVTDATA_SKIPPULLINGINVALIDTRANSACTIONSDURINGCOMMIT": "true",
 		"CORE_PEER_GOSSIP_PVTDATA_PULLRETRYTHRESHOLD":                         "2s",
+		// A gateway asks another peer when one has not endorsed by then: its 30 s are as long as clients wait.
+		"CORE_PEER_GATEWAY_ENDORSEMENTTIMEOUT": "4s",
 		// A peer looks for a lost orderer at least this often; the pause would else grow with the length of the outage.
 		"CORE_PEER_DELIVERYCLIENT_RECONNECTBACKOFFTHRESHOLD": "2s",
 

@@ -13,6 +13,7 @@ import (
 
 func (c *cli) decisionCommand() *cobra.Command {
 	return group("decision", "See, confirm or decline what a colleague of your institution proposed", c.decisionShow(),
+		c.decisionRebind(),
 		c.decide("confirm", "Confirm a proposal as the second person, which carries it out", record.ConfirmFunction),
 		c.decide("decline", "Decline a proposal, or take your own back", record.DeclineFunction))
 }
@@ -56,6 +57,9 @@ func (c *cli) showDecision(ctx context.Context, people *directory, d record.Deci
 			return err
 		}
 		fmt.Fprintf(w, "decided\t%s by %s, %s\n", when(d.Decided), d.DecidedBy, by)
+	}
+	if q := d.Proposal.Rebind; q != nil {
+		fmt.Fprintf(w, "new key\t%s\n", record.FingerprintOf(people.me.wallet.MSPID, q.NewKey))
 	}
 	if err := w.Flush(); err != nil {
 		return err

@@ -21,7 +21,9 @@ func (c *cli) enrollCommand() *cobra.Command {
 		Long: "Makes your keys here, has your institution's certificate authority certify the one that you sign with, keeps all in a\n" +
 			"new folder, and joins the ledger. The keys never leave the folder: keep a copy of it in a safe place.\n\n" +
 			"A code is good for one enrolment. Where joining did not come about, because the ledger was away, say, go on without\n" +
-			"the code: medanchor enroll --identity DIR.",
+			"the code: medanchor enroll --identity DIR.\n\n" +
+			"If you lost your key and got a new code, it prints a request instead, for two people of your institution: see\n" +
+			"medanchor decision propose-rebind.",
 	}
 	cmd.Flags().StringVar(&dir, "identity", "", "the folder of your identity; with a code, it must not exist yet")
 	cmd.Flags().StringVar(&code, "code", "",
@@ -38,14 +40,14 @@ func (c *cli) enrollCommand() *cobra.Command {
 				return err
 			}
 		}
-		return c.join(cmd.Context(), dir)
+		return c.join(cmd, dir)
 	}
 	return cmd
 }
 
 // enroll makes the identity of a code.
 func enroll(cmd *cobra.Command, given, dir string) error {
-	text, err := codeText(cmd, given)
+	text, err := givenText(cmd, given)
 	if err != nil {
 		return err
 	}
@@ -57,8 +59,8 @@ func enroll(cmd *cobra.Command, given, dir string) error {
 	return err
 }
 
-// codeText gives the text of a code: it stands in a file, on standard input, or there.
-func codeText(cmd *cobra.Command, given string) (string, error) {
+// givenText gives a text that stands in a file, on standard input, or there.
+func givenText(cmd *cobra.Command, given string) (string, error) {
 	name, isFile := strings.CutPrefix(given, "@")
 	if !isFile {
 		err := standardInput(cmd, &given)
@@ -80,22 +82,35 @@ type enrolled struct {
 	MSPID       string               `json:"msp_id"`
 	Identity    string               `json:"identity"` // the folder
 	Joined      bool                 `json:"joined"`
+	Key         record.Fingerprint   `json:"key"`               // that they sign with
+	Request     string               `json:"request,omitempty"` // to replace the key that the ledger has
 }
 
-// join makes an enrolled participant one of the ledger's. An institution registers itself instead.
-func (c *cli) join(ctx context.Context, dir string) error {
+// join makes an enrolled participant one of the ledger's. An institution registers itself instead; and who has another key
+// there asks for its replacement.
+func (c *cli) join(cmd *cobra.Command, dir string) error {
+	ctx := cmd.Context()
 	me, err := connect(ctx, dir)
 	if err != nil {
 		return err
 	}
 	defer me.Close() //nolint:errcheck // nothing is lost by it
 	w := me.wallet
-	e := enrolled{w.Participant, w.Role, w.MSPID, dir, w.Role != record.InstitutionRole}
-	if e.Joined {
-		if err := wallet.Join(ctx, w, me.Client); err != nil {
-			return fmt.Errorf("you are enrolled, but have not joined the ledger: %w: "+
-				"to go on from there, medanchor enroll --identity %s", err, dir)
-		}
+	e := enrolled{Participant: w.Participant, Role: w.Role, MSPID: w.MSPID, Identity: dir}
+	if e.Key, err = w.Fingerprint(); err != nil {
+		return err
+	}
+	lost, err := w.Replaces(ctx, me.Client)
+	if err == nil && !lost && w.Role != record.InstitutionRole {
+		err = wallet.Join(ctx, w, me.Client)
+		e.Joined = err == nil
+	}
+	if err != nil {
+		return fmt.Errorf("you are enrolled, but have not joined the ledger: %w: "+
+			"to go on from there, medanchor enroll --identity %s", err, dir)
+	}
+	if lost {
+		return c.ask(cmd, w, e)
 	}
 	return c.print(e, func() error {
 		next := "joined the ledger"
@@ -104,6 +119,22 @@ func (c *cli) join(ctx context.Context, dir string) error {
 		}
 		_, err := fmt.Fprintf(c.out, "participant %s, %s of %s\nidentity in %s: its keys are nowhere else, keep a copy safe\n%s\n",
 			e.Participant, e.Role, e.MSPID, dir, next)
+		return err
+	})
+}
+
+// ask prints the request to replace a lost key. Standard output holds nothing else; what to do with it is said on standard
+// error.
+func (c *cli) ask(cmd *cobra.Command, w *wallet.Wallet, e enrolled) (err error) {
+	if e.Request, err = w.Request(); err != nil {
+		return err
+	}
+	return c.print(e, func() error {
+		fmt.Fprintln(c.out, e.Request)
+		_, err := fmt.Fprintf(cmd.ErrOrStderr(), "participant %s, %s of %s\n"+
+			"The ledger has another key of yours. Hand this request to your institution, where two people replace it, and tell\n"+
+			"them in person that your new key is\n  %s\nOne of them: medanchor decision propose-rebind --request - --identity DIR\n",
+			e.Participant, e.Role, e.MSPID, e.Key)
 		return err
 	})
 }

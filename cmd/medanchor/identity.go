@@ -41,21 +41,29 @@ func connect(ctx context.Context, dir string) (*person, error) {
 func (c *cli) as(use, short string, run func(context.Context, *person) error) *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{Use: use, Short: short, Args: exactly(0)}
-	cmd.Flags().StringVar(&dir, "identity", "", "your identity: the folder that medanchor enroll made")
-	before(cmd, func(context.Context) error {
-		if dir == "" {
-			return &usageError{errors.New("no identity is named: give --identity DIR, the folder that medanchor enroll made")}
-		}
-		return nil
-	})
+	identityFlag(cmd, &dir)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		me, err := connect(cmd.Context(), dir)
 		if err != nil {
 			return err
 		}
+		if me.wallet.Rotating() {
+			fmt.Fprintf(cmd.ErrOrStderr(), "a rotation of these keys has not ended: medanchor key rotate --identity %s goes on\n", dir)
+		}
 		return errors.Join(run(cmd.Context(), me), me.Close())
 	}
 	return cmd
+}
+
+// identityFlag adds --identity, which must be given.
+func identityFlag(cmd *cobra.Command, dir *string) {
+	cmd.Flags().StringVar(dir, "identity", "", "your identity: the folder that medanchor enroll made")
+	before(cmd, func(context.Context) error {
+		if *dir == "" {
+			return &usageError{errors.New("no identity is named: give --identity DIR, the folder that medanchor enroll made")}
+		}
+		return nil
+	})
 }
 
 // writes makes a command that has the contract carry out a request. The caller adds the flags that fill it in.

@@ -22,12 +22,14 @@ func (c *cli) institutionCommand() *cobra.Command {
 
 func (c *cli) institutionCode() *cobra.Command {
 	var registrar, tlsCA string
+	var renew bool
 	var code wallet.Code
 	var out codeOutput
 	cmd := &cobra.Command{
 		Use: "code", Short: "Make the code with which the institution itself enrols", Args: exactly(0),
 		Long: "Run it as the administrator of the hospital's Fabric CA. The institution's identity may then add participants. There is\n" +
-			"one institution for each member of the channel.",
+			"one institution for each member of the channel. Where it lost its key, --renew gives a new code; two of its staff then\n" +
+			"carry out the request that medanchor enroll prints.",
 	}
 	for _, flag := range []struct {
 		to                 *string
@@ -49,6 +51,7 @@ func (c *cli) institutionCode() *cobra.Command {
 			return nil
 		})
 	}
+	cmd.Flags().BoolVar(&renew, "renew", false, "the institution has enrolled before, and lost its key or its code")
 	out.flags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
 		authority, err := fabricca.ReadKeyPair(filepath.Join(registrar, "cert.pem"), filepath.Join(registrar, "key.pem"))
@@ -59,7 +62,11 @@ func (c *cli) institutionCode() *cobra.Command {
 		if code.TLSRoots, err = wallet.ReadTLSRoots(tlsCA); err != nil {
 			return err
 		}
-		if code.Secret, err = wallet.RegisterAtCA(cmd.Context(), authority, code); err != nil {
+		secret := wallet.RegisterAtCA
+		if renew {
+			secret = wallet.RenewAtCA
+		}
+		if code.Secret, err = secret(cmd.Context(), authority, code); err != nil {
 			return err
 		}
 		return c.give(code, out)

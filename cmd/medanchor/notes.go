@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/hpke"
 	"errors"
 	"fmt"
 	"strings"
@@ -76,13 +77,17 @@ func (me *person) note(ctx context.Context, purpose sealed.Purpose, patient reco
 	if err != nil {
 		return sealed.Note{}, err
 	}
-	n, err := sealed.Open(sealed.Context{
+	belongs := sealed.Context{
 		Purpose: purpose, Channel: me.wallet.Channel, Patient: patient, Sender: sender, Recipient: me.wallet.Participant,
-	}, me.wallet.EncryptionKey(), found.Ciphertext)
-	if errors.Is(err, sealed.ErrNotForReader) {
-		return sealed.Note{}, nil // sealed to a key that the caller had before, or not honestly
 	}
-	return n, err
+	keys := append([]hpke.PrivateKey{me.wallet.EncryptionKey()}, me.wallet.EarlierEncryptionKeys()...)
+	for _, key := range keys {
+		n, err := sealed.Open(belongs, key, found.Ciphertext)
+		if !errors.Is(err, sealed.ErrNotForReader) {
+			return n, err
+		}
+	}
+	return sealed.Note{}, nil // sealed to a key that the caller lost, or not honestly
 }
 
 // directory finds out who participants are. It asks once for each.

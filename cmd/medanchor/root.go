@@ -69,7 +69,7 @@ func execute(ctx context.Context, args []string, out, errOut io.Writer) int {
 	root.AddCommand(c.patientCommand(), c.teamCommand(), c.superviseCommand(), c.accessCommand(), c.recordCommand(),
 		c.erasureCommand(), c.decisionCommand(), c.assistCommand(), c.appointmentCommand(), c.auditCommand())
 	//nolint:contextcheck // as above
-	root.AddCommand(c.institutionCommand(), c.participantCommand(), c.enrollCommand())
+	root.AddCommand(c.institutionCommand(), c.participantCommand(), c.enrollCommand(), c.keyCommand())
 	root.SetArgs(args)
 	root.SetOut(out)
 	root.SetErr(errOut)

@@ -92,8 +92,8 @@ func RegistrarOf(kind string, attributes ...string) map[string]string {
 	}
 }
 
-// Register adds an identity, in the name of registrar, and returns the secret with which it may enrol. The secret is made
-// here: the CA would take it from math/rand.
+// Register adds an identity, in the name of registrar, and returns the secret with which it may enrol. The secret is
+// made here: the CA would take it from math/rand.
 func (c *Client) Register(ctx context.Context, registrar KeyPair, r Registration) (secret string, err error) {
 	request := struct {
 		ID            string      `json:"id"`
@@ -112,9 +112,10 @@ func (c *Client) Register(ctx context.Context, registrar KeyPair, r Registration
 	return request.Secret, nil
 }
 
-// Renew gives a registered identity a new secret, for one more enrolment than it was allowed so far, in the name of registrar;
-// the secret before is dead. The CA does not tell how often an identity enrolled: where the secret before was not used, the
-// new one is good twice; where there was no limit, there is none. ErrUnknown if no such identity is registered.
+// Renew gives a registered identity a new secret, for one more enrolment than it was allowed so far, in the name of
+// registrar; the secret before is dead. The CA does not tell how often an identity enrolled: where the secret before
+// was not used, the new one is good twice; where there was no limit, there is none. ErrUnknown if no such identity is
+// registered.
 func (c *Client) Renew(ctx context.Context, registrar KeyPair, id string) (secret string, err error) {
 	path := identitiesPath + url.PathEscape(id)
 	var registered struct {
@@ -170,9 +171,9 @@ func (c *Client) Enrol(ctx context.Context, e Enrolment) (KeyPair, error) {
 	return pair, nil
 }
 
-// Reenrol makes a new P-256 key and has the CA certify it for an enrolled identity, whose certificate and key authorise that.
-// The attributes are those of its registration, and no limit of enrolments counts. ErrUnauthorized if the CA does not take the
-// certificate.
+// Reenrol makes a new P-256 key and has the CA certify it for an enrolled identity, whose certificate and key authorise
+// that. The attributes are those of its registration, and no limit of enrolments counts. ErrUnauthorized if the CA does
+// not take the certificate.
 func (c *Client) Reenrol(ctx context.Context, who KeyPair, id string) (KeyPair, error) {
 	pair, err := c.certify(ctx, reenrolPath, Enrolment{ID: id}, withCertificate(who))
 	if err != nil {

@@ -1,6 +1,7 @@
 package fabricca_test
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -10,6 +11,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -25,13 +27,14 @@ type authority struct {
 	status int
 	answer string
 
-	path, authorization string
-	id, secret          string // of basic authentication
-	body                []byte
+	method, path  string
+	authorization string
+	id, secret    string // of basic authentication
+	body          []byte
 }
 
 func (a *authority) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	a.path, a.authorization = r.URL.Path, r.Header.Get("Authorization")
+	a.method, a.path, a.authorization = r.Method, r.URL.Path, r.Header.Get("Authorization")
 	a.id, a.secret, _ = r.BasicAuth()
 	a.body, _ = io.ReadAll(r.Body)
 	w.WriteHeader(a.status)
@@ -98,17 +101,71 @@ func TestRegister(t *testing.T) {
 	}; !slices.Equal(sent.Attrs, want) {
 		t.Errorf("attributes %+v, want %+v", sent.Attrs, want)
 	}
+	ca.isAuthorised(t, "POST", "/api/v1/register", who, public)
+}
+
+// isAuthorised checks that the last request was to a path, and bears a token of whoever has the key.
+func (a *authority) isAuthorised(t *testing.T, method, path string, who fabricca.KeyPair, public *ecdsa.PublicKey) {
+	t.Helper()
+	if a.method != method || a.path != path {
+		t.Errorf("asked %s %s, want %s %s", a.method, a.path, method, path)
+	}
 	b64 := base64.StdEncoding
-	cert, signature, _ := strings.Cut(ca.authorization, ".")
+	cert, signature, _ := strings.Cut(a.authorization, ".")
 	raw, err := b64.DecodeString(signature)
 	if err != nil {
 		t.Fatal(err)
 	}
 	digest := sha256.Sum256([]byte(strings.Join([]string{
-		"POST", b64.EncodeToString([]byte("/api/v1/register")), b64.EncodeToString(ca.body), cert,
+		method, b64.EncodeToString([]byte(path)), b64.EncodeToString(a.body), cert,
 	}, ".")))
 	if cert != b64.EncodeToString(who.Cert) || !ecdsa.VerifyASN1(public, digest[:], raw) {
-		t.Errorf("token %q is not the registrar's", ca.authorization)
+		t.Errorf("token %q is not theirs", a.authorization)
+	}
+}
+
+func TestRenew(t *testing.T) {
+	for name, test := range map[string]struct{ allowed, asked int }{
+		"one enrolment": {1, 2}, "renewed before": {4, 5}, "as many as they like": {-1, 0}, "none": {0, 1},
+	} {
+		ca := &authority{
+			status: http.StatusOK, answer: fmt.Sprintf(`{"success": true, "result": {"max_enrollments": %d}}`, test.allowed),
+		}
+		who, public := registrar(t)
+		secret, err := ca.client(t).Renew(t.Context(), who, "me")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var sent struct {
+			Secret        string
+			MaxEnrolments int `json:"max_enrollments"`
+		}
+		if err := json.Unmarshal(ca.body, &sent); err != nil {
+			t.Fatal(err)
+		}
+		if len(secret) < 26 || sent.Secret != secret || sent.MaxEnrolments != test.asked {
+			t.Errorf("%s: sent %s, want %d enrolments, and a secret that was made here", name, ca.body, test.asked)
+		}
+		ca.isAuthorised(t, "PUT", "/api/v1/identities/me", who, public)
+	}
+	ca := &authority{status: http.StatusNotFound, answer: `{"success": false}`}
+	who, public := registrar(t)
+	if _, err := ca.client(t).Renew(t.Context(), who, "me"); !errors.Is(err, fabricca.ErrUnknown) {
+		t.Errorf("nobody's: got %v", err)
+	}
+	ca.isAuthorised(t, "GET", "/api/v1/identities/me", who, public)
+}
+
+func TestReenrol(t *testing.T) {
+	ca := &authority{status: http.StatusCreated, answer: `{"success": true, "result": {"Cert": "Y2VydA=="}}`}
+	who, public := registrar(t)
+	pair, err := ca.client(t).Reenrol(t.Context(), who, "me")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca.isAuthorised(t, "POST", "/api/v1/reenroll", who, public)
+	if string(pair.Cert) != "cert" || bytes.Equal(pair.Key, who.Key) {
+		t.Errorf("certificate %q; the key before: %v", pair.Cert, bytes.Equal(pair.Key, who.Key))
 	}
 }
 

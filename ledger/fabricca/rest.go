@@ -14,9 +14,9 @@ import (
 	"github.com/hyperledger/fabric-gateway/pkg/identity"
 )
 
-// ErrUnauthorized says that the CA does not take the credentials (HTTP 401). It does not tell why: at an enrolment, that the
-// ID is unknown, the secret wrong, or used as often as it may be; where a certificate authorises, that it is not the CA's, has
-// expired or was revoked.
+// ErrUnauthorized says that the CA does not take the credentials (HTTP 401). It does not tell why: at an enrolment,
+// that the ID is unknown, the secret wrong, or used as often as it may be; where a certificate authorises, that it is
+// not the CA's, has expired or was revoked.
 var ErrUnauthorized = errors.New("the certificate authority does not accept the credentials")
 
 // ErrForbidden says that the registrar may not register such an identity, or change it (HTTP 403).
@@ -39,8 +39,8 @@ func withSecret(id, secret string) authorise {
 	}
 }
 
-// withCertificate authorises by a token: certificate, and signature (SHA-256, ECDSA with low S) over method, path, body and
-// certificate.
+// withCertificate authorises by a token: certificate, and signature (SHA-256, ECDSA with low S) over method, path, body
+// and certificate.
 func withCertificate(who KeyPair) authorise {
 	return func(req *http.Request, body []byte) error {
 		key, err := identity.PrivateKeyFromPEM(who.Key)

@@ -44,8 +44,8 @@ func joined(ctx context.Context, w *Wallet, client *ledger.Client, err error) er
 	return err
 }
 
-// Admit registers a new participant of an institution at its CA, and invites them to the ledger. The code that it gives is
-// for them alone. Who is not invited in the end has an identity without rights, and no code.
+// Admit registers a new participant of an institution at its CA, and invites them to the ledger. The code that it gives
+// is for them alone. Who is not invited in the end has an identity without rights, and no code.
 func Admit(ctx context.Context, institution *Wallet, client *ledger.Client, role record.Role) (Code, error) {
 	var random [10]byte
 	rand.Read(random[:]) // never fails (crypto/rand)
@@ -89,8 +89,47 @@ func RegisterAtCA(ctx context.Context, registrar fabricca.KeyPair, c Code) (secr
 		registration.Rights = fabricca.RegistrarOf(fabricca.ClientType, record.RoleAttribute, record.ParticipantAttribute)
 	}
 	secret, err = ca.Register(ctx, registrar, registration)
-	if errors.Is(err, fabricca.ErrForbidden) || errors.Is(err, fabricca.ErrUnauthorized) {
-		return "", fmt.Errorf("%w: take one that may, such as the institution's own, and whose certificate is valid", err)
+	return secret, explainRefusal(err)
+}
+
+// Renew gives a participant of an institution, who lost their key or their code, a new code. Who has a key on the
+// ledger takes the new one in its place by a decision of two people: see [Wallet.Request].
+func Renew(ctx context.Context, institution *Wallet, client *ledger.Client, id record.ParticipantID) (Code, error) {
+	p, err := client.Participant(ctx, id)
+	if err != nil {
+		return Code{}, err
 	}
-	return secret, err
+	if p.MSPID != institution.MSPID {
+		return Code{}, record.Errorf(record.Forbidden, "the participant is of another institution: ask it")
+	}
+	roots, err := institution.TLSRoots()
+	if err != nil {
+		return Code{}, err
+	}
+	authority, err := institution.Authority()
+	if err != nil {
+		return Code{}, err
+	}
+	c := Code{Identity: institution.Identity, TLSRoots: roots}
+	c.Participant, c.Role = p.ID, p.Role
+	c.Secret, err = RenewAtCA(ctx, authority, c)
+	return c, err
+}
+
+// RenewAtCA gives whom a code is for a new secret at the CA, in the name of a registrar.
+func RenewAtCA(ctx context.Context, registrar fabricca.KeyPair, c Code) (secret string, err error) {
+	ca, err := c.ca()
+	if err != nil {
+		return "", err
+	}
+	secret, err = ca.Renew(ctx, registrar, c.Participant.String())
+	return secret, explainRefusal(err)
+}
+
+// explainRefusal says what to do where the CA does not take the registrar.
+func explainRefusal(err error) error {
+	if errors.Is(err, fabricca.ErrForbidden) || errors.Is(err, fabricca.ErrUnauthorized) {
+		return fmt.Errorf("%w: take one that may, such as the institution's own, and whose certificate is valid", err)
+	}
+	return err
 }

@@ -2,14 +2,11 @@ package wallet
 
 import (
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"hash/crc32"
-	"strings"
 
 	"github.com/medanchor/medanchor/chaincode/record"
 	"github.com/medanchor/medanchor/ledger/fabricca"
@@ -30,32 +27,25 @@ type Code struct {
 	TLSRoots []byte `json:"-"`
 }
 
-// String gives the code's text: the prefix, and in base64url a CRC-32 over what follows it (4 bytes, big-endian), the
-// length of a JSON text (2), the text, and the TLS certificates.
+// String gives the code's text: in armour, the length of a JSON text (2 bytes, big-endian), the text, and the TLS
+// certificates.
 func (c Code) String() string {
 	text, err := json.Marshal(c) //nolint:gosec // the secret is what the code is for
 	if err != nil {
 		panic("medanchor: an enrolment code holds only text: " + err.Error())
 	}
 	body := binary.BigEndian.AppendUint16(nil, uint16(len(text))) //nolint:gosec // a few hundred bytes
-	body = append(append(body, text...), c.TLSRoots...)
-	whole := binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE(body))
-	return codePrefix + base64.RawURLEncoding.EncodeToString(append(whole, body...))
+	return armour(codePrefix, append(append(body, text...), c.TLSRoots...))
 }
 
-// ParseCode reads what Code.String gives; white space in it, as mail programs put there, does not matter.
+// ParseCode reads what Code.String gives.
 func ParseCode(text string) (Code, error) {
-	encoded, ok := strings.CutPrefix(strings.Join(strings.Fields(text), ""), codePrefix)
-	if !ok {
+	body, ok := dearmour(codePrefix, text)
+	if !ok || len(body) < 2 {
 		return Code{}, ErrCode
 	}
-	whole, err := base64.RawURLEncoding.DecodeString(encoded)
-	if err != nil || len(whole) < 6 {
-		return Code{}, ErrCode
-	}
-	body := whole[4:]
 	length := int(binary.BigEndian.Uint16(body))
-	if crc32.ChecksumIEEE(body) != binary.BigEndian.Uint32(whole) || len(body) < 2+length {
+	if len(body) < 2+length {
 		return Code{}, ErrCode
 	}
 	var c Code

@@ -3,7 +3,6 @@ package wallet
 import (
 	"context"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
@@ -38,12 +37,10 @@ func Enroll(ctx context.Context, c Code, dir string) (_ *Wallet, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("enrol: %w", err)
 	}
-	for name, content := range files {
-		if err := writeDurably(filepath.Join(making, name), content); err != nil {
-			return nil, fmt.Errorf("enrol: %w", err)
-		}
+	if err := fill(making, files); err != nil {
+		return nil, fmt.Errorf("enrol: %w", err)
 	}
-	if err := errors.Join(sync(making), os.Rename(making, dir), sync(filepath.Dir(dir))); err != nil {
+	if err := errors.Join(os.Rename(making, dir), sync(filepath.Dir(dir))); err != nil {
 		return nil, fmt.Errorf("enrol: %w", err)
 	}
 	return Open(dir)
@@ -66,18 +63,6 @@ func certified(ctx context.Context, c Code) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	encryption, err := KEM().GenerateKey()
-	if err != nil {
-		return nil, fmt.Errorf("make encryption key: %w", err)
-	}
-	private, err := encryption.Bytes()
-	if err != nil {
-		return nil, fmt.Errorf("make encryption key: %w", err)
-	}
-	who, err := json.MarshalIndent(c.Identity, "", "  ")
-	if err != nil {
-		return nil, err
-	}
 	pair, err := ca.Enrol(ctx, fabricca.Enrolment{ID: c.Participant.String(), Secret: c.Secret})
 	if errors.Is(err, fabricca.ErrUnauthorized) {
 		return nil, ErrUsed
@@ -85,13 +70,40 @@ func certified(ctx context.Context, c Code) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newFiles(c, pair)
+}
+
+// newFiles gives the files of a wallet with a certified signing key, and makes its encryption key.
+func newFiles(c Code, pair fabricca.KeyPair) (map[string][]byte, error) {
+	key, err := KEM().GenerateKey()
+	if err != nil {
+		return nil, fmt.Errorf("make encryption key: %w", err)
+	}
+	encryption, err := encryptionPEM(key)
+	if err != nil {
+		return nil, err
+	}
+	who, err := json.MarshalIndent(c.Identity, "", "  ")
+	if err != nil {
+		return nil, err
+	}
 	return map[string][]byte{
 		identityFile:    append(who, '\n'),
 		certificateFile: pair.Cert,
 		keyFile:         pair.Key,
-		encryptionFile:  pem.EncodeToMemory(&pem.Block{Type: encryptionBlock, Bytes: private}),
+		encryptionFile:  encryption,
 		tlsCAFile:       c.tlsRootsPEM(),
 	}, nil
+}
+
+// fill writes files into a folder, durably.
+func fill(dir string, files map[string][]byte) error {
+	for name, content := range files {
+		if err := writeDurably(filepath.Join(dir, name), content); err != nil {
+			return err
+		}
+	}
+	return sync(dir)
 }
 
 func writeDurably(path string, content []byte) error {

@@ -1,8 +1,9 @@
-// Package wallet keeps a participant's ledger identity in a folder: who they are, where their peer is, and the two keys that
-// never leave it, one to sign with and one to open what is sealed to them. "Wallet" is Fabric's word for it.
+// Package wallet keeps a participant's ledger identity in a folder: who they are, where their peer is, and the two keys
+// that never leave it, one to sign with and one to open what is sealed to them. "Wallet" is Fabric's word for it.
 //
-// A wallet begins with an enrolment code that the institution gives ([Code]): [Enroll] makes the keys where the user is,
-// and has the institution's CA certify the one.
+// A wallet begins with an enrolment code that the institution gives ([Code]): [Enroll] makes the keys where the user
+// is, and has the institution's CA certify the one. [Rotate] replaces them. Who lost them gets another code by [Renew],
+// and asks two people of their institution to bind the new wallet's keys ([Wallet.Request]).
 package wallet
 
 import (
@@ -57,6 +58,7 @@ type Wallet struct {
 	dir        string
 	signing    *ecdsa.PrivateKey
 	encryption hpke.PrivateKey
+	old        []hpke.PrivateKey // the encryption keys before it, the newest first
 }
 
 // KEM is that of encryption keys: ML-KEM-768 with X25519.
@@ -65,14 +67,14 @@ func KEM() hpke.KEM { return hpke.MLKEM768X25519() }
 // Open reads the wallet in a folder.
 func Open(dir string) (*Wallet, error) {
 	w := &Wallet{dir: dir}
-	raw, err := os.ReadFile(filepath.Join(dir, identityFile))
+	raw, err := os.ReadFile(w.path(identityFile))
 	if err != nil {
 		return nil, fmt.Errorf("open wallet: %w: make one with medanchor enroll", err)
 	}
 	if err := json.Unmarshal(raw, &w.Identity); err != nil {
 		return nil, fmt.Errorf("open wallet %s: read %s: %w", dir, identityFile, err)
 	}
-	der, err := readPEM(filepath.Join(dir, keyFile), keyBlock)
+	der, err := readPEM(w.path(keyFile), keyBlock)
 	if err != nil {
 		return nil, fmt.Errorf("open wallet: %w", err)
 	}
@@ -85,14 +87,17 @@ func Open(dir string) (*Wallet, error) {
 		return nil, fmt.Errorf("open wallet %s: %s is not a key of ECDSA", dir, keyFile)
 	}
 	w.signing = signing
-	if der, err = readPEM(filepath.Join(dir, encryptionFile), encryptionBlock); err != nil {
+	if w.encryption, err = readEncryptionKey(w.path(encryptionFile)); err != nil {
 		return nil, fmt.Errorf("open wallet: %w", err)
 	}
-	if w.encryption, err = KEM().NewPrivateKey(der); err != nil {
-		return nil, fmt.Errorf("open wallet %s: read %s: %w", dir, encryptionFile, err)
+	if w.old, err = w.readOldKeys(); err != nil {
+		return nil, fmt.Errorf("open wallet: %w", err)
 	}
 	return w, nil
 }
+
+// path is that of one of the wallet's files.
+func (w *Wallet) path(name string) string { return filepath.Join(w.dir, name) }
 
 func readPEM(path, kind string) ([]byte, error) {
 	raw, err := os.ReadFile(path)
@@ -109,8 +114,8 @@ func readPEM(path, kind string) ([]byte, error) {
 // LedgerOptions connect as the wallet's owner.
 func (w *Wallet) LedgerOptions() ledger.Options {
 	return ledger.Options{
-		Peer: w.Peer, TLSCAFile: filepath.Join(w.dir, tlsCAFile), MSPID: w.MSPID,
-		CertificateFile: filepath.Join(w.dir, certificateFile), KeyFile: filepath.Join(w.dir, keyFile),
+		Peer: w.Peer, TLSCAFile: w.path(tlsCAFile), MSPID: w.MSPID,
+		CertificateFile: w.path(certificateFile), KeyFile: w.path(keyFile),
 		Channel: w.Channel, Chaincode: w.Chaincode,
 	}
 }
@@ -118,8 +123,17 @@ func (w *Wallet) LedgerOptions() ledger.Options {
 // EncryptionKey opens what is sealed to the wallet's owner.
 func (w *Wallet) EncryptionKey() hpke.PrivateKey { return w.encryption }
 
+// EarlierEncryptionKeys open what was sealed to the owner before each rotation, the latest first.
+func (w *Wallet) EarlierEncryptionKeys() []hpke.PrivateKey { return w.old }
+
 // SigningKey is the public key that the owner signs with: SubjectPublicKeyInfo, DER.
 func (w *Wallet) SigningKey() ([]byte, error) { return x509.MarshalPKIXPublicKey(w.signing.Public()) }
+
+// Fingerprint names the key that the owner signs with.
+func (w *Wallet) Fingerprint() (record.Fingerprint, error) {
+	der, err := w.SigningKey()
+	return record.FingerprintOf(w.MSPID, der), err
+}
 
 // Sign signs a message's SHA-256: ECDSA, ASN.1, with the low S that Fabric wants.
 func (w *Wallet) Sign(message []byte) ([]byte, error) {
@@ -140,11 +154,11 @@ func (w *Wallet) Vouch() (key, signature []byte, err error) {
 
 // Authority gives the wallet's certificate and signing key, with which an institution registers others at its CA.
 func (w *Wallet) Authority() (fabricca.KeyPair, error) {
-	return fabricca.ReadKeyPair(filepath.Join(w.dir, certificateFile), filepath.Join(w.dir, keyFile))
+	return fabricca.ReadKeyPair(w.path(certificateFile), w.path(keyFile))
 }
 
 // TLSRoots gives the certificates below which peer and CA have theirs, as a [Code] holds them.
-func (w *Wallet) TLSRoots() ([]byte, error) { return ReadTLSRoots(filepath.Join(w.dir, tlsCAFile)) }
+func (w *Wallet) TLSRoots() ([]byte, error) { return ReadTLSRoots(w.path(tlsCAFile)) }
 
 // ReadTLSRoots reads certificates from a file in PEM, as a [Code] holds them.
 func ReadTLSRoots(file string) (der []byte, err error) {

@@ -181,7 +181,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		{
 			"encryption.key",
 			string(pem.EncodeToMemory(&pem.Block{Type: "MEDANCHOR ENCRYPTION KEY", Bytes: []byte("short")})),
-			"read encryption.key",
+			"encryption.key: hpke: ",
 		},
 		{"key.pem", "garbage", "key.pem: it holds no PRIVATE KEY in PEM"},
 		{"key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("no key")})), "read key.pem"},

@@ -109,6 +109,13 @@ type (
 	number   int // of an audit entry
 )
 
+// letter is a record of one version with one document.
+type letter struct {
+	record.RecordName
+	page record.Tag // version and document
+	at   int        // the hospital's number: that of its patient among the references, too
+}
+
 // generator makes calls about a small world. They look valid, and many are.
 type generator struct {
 	*rand.Rand
@@ -117,15 +124,24 @@ type generator struct {
 	participants, doctors, patients, teams []record.ParticipantID // for patients the participants who sign for them
 	spare                                  []record.ParticipantID // whom nothing else depends on
 	references                             []record.Reference
-	letters                                []record.Copy // records that there are, of the references in the same place
-	members                                []string      // MSP IDs
+	letters                                []letter           // records that there are
+	linked                                 []record.Reference // to those references
+	members                                []string           // MSP IDs
 
 	// What was made, so that it can be decided on.
 	ids       []record.ID
 	asked     []record.Choice
 	booked    []record.AppointmentName
 	decisions []record.ID
+	glass     []record.Choice // of asked the uses of break-glass, with which a note went
+	join      record.Join     // of who was invited
+	owners    map[*signer]record.ParticipantID
+
+	anchorings []record.ID
 }
+
+// lately gives what was made last, which is likely to be open still.
+func lately[T any](made []T) []T { return made[max(0, len(made)-6):] }
 
 // pick picks one of a list.
 func pick[T any](g *generator, from []T) (one T) {
@@ -148,22 +164,50 @@ func (g *generator) call(function string) invocation {
 		return c
 	}
 	if arguments, reads := queries[function]; reads {
-		for _, argument := range arguments {
-			v := reflect.New(reflect.TypeOf(argument)).Elem()
-			g.fill(v)
-			c.arguments = append(c.arguments, text(v.Interface()))
-		}
+		c.arguments = g.arguments(function, arguments)
 		return c
 	}
-	text, err := json.Marshal(g.request(requests[function]))
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	c.arguments = []string{string(text)}
+	c.arguments = []string{string(marshalJSON(g.t, g.request(requests[function])))}
 	if g.IntN(2) == 0 {
 		c.transient = map[string][]byte{record.SealedField: g.notes()}
 	}
 	return c
+}
+
+// arguments gives those of a query, as text.
+func (g *generator) arguments(function string, like []any) (texts []string) {
+	known := g.known(function)
+	for i, argument := range like {
+		v := reflect.New(reflect.TypeOf(argument)).Elem()
+		g.fill(v)
+		texts = append(texts, text(v.Interface()))
+		if known != nil {
+			texts[i] = text(known[i])
+		}
+	}
+	return texts
+}
+
+// known gives arguments with which a query finds something, for queries that chance would hardly ever find anything for.
+func (g *generator) known(function string) []any {
+	switch {
+	case g.IntN(2) == 0:
+		return nil
+	case function == record.AppointmentFunction:
+		a := pick(g, g.booked)
+		return []any{a.Doctor, a.Start}
+	case function == record.CheckAccessFunction:
+		l := pick(g, g.letters)
+		return []any{g.patients[l.at], l.Patient, l.Record, l.page, record.Read}
+	case function == record.EntryFunction:
+		c := pick(g, g.glass)
+		return []any{c.Patient, c.Request, number(0)}
+	case function == record.SealedNoteFunction:
+		return []any{pick(g, g.glass).Request, record.InstitutionID(pick(g, g.members))}
+	case function == record.AnchoringFunction:
+		return []any{pick(g, g.anchorings)}
+	}
+	return nil
 }
 
 func text(argument any) string {
@@ -244,11 +288,11 @@ func (g *generator) meant(like any) any {
 		return pick(g, g.references)
 	case record.Tag:
 		l := pick(g, g.letters)
-		return pick(g, []record.Tag{l.Record, l.Version, l.Tag})
+		return pick(g, []record.Tag{l.Record, l.page})
 	case record.CID:
 		return cid(strconv.Itoa(g.IntN(50)))
 	case record.ID:
-		return pick(g, g.ids)
+		return pick(g, slices.Concat(lately(g.decisions), lately(g.ids)))
 	case record.Kind:
 		return record.Kind(1 + g.IntN(int(record.KindOther)))
 	case record.Role:
@@ -277,42 +321,57 @@ func (g *generator) together(like any) any {
 	case record.Scope:
 		return pick(g, []record.Scope{{All: true}, {Kinds: []record.Kind{record.KindLetter}}, {Records: []record.Tag{pick(g, g.letters).Record}}})
 	case record.RecordName:
-		i := g.IntN(len(g.letters))
-		return record.RecordName{Patient: g.references[i], Record: g.letters[i].Record}
+		return pick(g, g.letters).RecordName
 	case record.AccessAttempt:
-		i := g.IntN(len(g.letters))
+		l := pick(g, g.letters)
 		return record.AccessAttempt{
-			Participant: pick(g, g.doctors), Patient: g.references[i], Record: g.letters[i].Record,
-			Version: g.letters[i].Version, Session: record.ID{1}, Release: g.IntN(3) == 0,
+			Participant: pick(g, g.doctors), Patient: l.Patient, Record: l.Record, Version: l.page, Session: record.ID{1},
+			Release: g.IntN(3) == 0,
 		}
 	case record.Copies:
-		i := g.IntN(len(g.letters))
-		q := record.Copies{Patient: pick(g, g.references), Of: g.references[i], Copies: []record.Copy{g.letters[i]}}
-		q.Copies[0].CID = cid(strconv.Itoa(g.IntN(3)))
+		l := pick(g, g.letters)
+		held := record.Copy{Record: l.Record, Version: l.page, Tag: l.page, CID: cid(strconv.Itoa(g.IntN(3)))}
+		q := record.Copies{Patient: g.linked[l.at], Of: l.Patient, Copies: []record.Copy{held}}
+		if g.IntN(2) == 0 {
+			q.Patient = pick(g, g.references)
+		}
 		return q
 	case record.Erasure:
-		i := g.IntN(len(g.letters))
-		return record.Erasure{
-			RecordName: record.RecordName{Patient: g.references[i], Record: g.letters[i].Record},
-			Versions:   []record.Tag{g.letters[i].Version},
+		l := pick(g, g.letters)
+		return record.Erasure{RecordName: l.RecordName, Versions: []record.Tag{l.page}}
+	case record.Representation:
+		l := pick(g, g.letters)
+		return record.Representation{
+			Patient: l.Patient, Participant: pick(g, g.patients), Authority: record.ParentAuthority,
+			Evidence: l.page, Until: soon(time.Hour), Scope: record.Scope{All: true},
 		}
+	case record.Referral:
+		l := pick(g, g.letters)
+		return record.Referral{
+			Patient: l.Patient, Participant: g.doctors[1-l.at], Scope: record.Scope{All: true}, Purpose: record.SecondOpinion,
+			Until: soon(time.Hour),
+		}
+	case record.RepresentationEnd:
+		return record.RepresentationEnd{Patient: g.references[g.IntN(2)], Participant: pick(g, g.patients)}
 	case record.Choice:
-		return pick(g, g.asked)
+		return pick(g, lately(g.asked))
 	case record.Approval:
-		c := pick(g, g.asked)
+		c := pick(g, lately(g.asked))
 		return record.Approval{Patient: c.Patient, Participant: c.Participant, Request: c.Request}
 	case record.Review:
-		c := pick(g, g.asked)
+		c := pick(g, lately(g.glass))
 		return record.Review{Patient: c.Patient, Participant: c.Participant, Request: c.Request, Justified: true}
 	case record.AppointmentName:
-		return pick(g, g.booked)
+		return pick(g, lately(g.booked))
 	case record.AppointmentProposal:
 		start, _ := g.meant(time.Time{}).(time.Time)
 		return record.AppointmentProposal{
 			Doctor: pick(g, g.doctors), Patient: pick(g, g.references), Start: start, Slots: 1 + g.IntN(3),
 		}
 	case record.DecisionName:
-		return record.DecisionName{Decision: pick(g, g.decisions)}
+		return record.DecisionName{Decision: pick(g, lately(g.decisions))}
+	case record.Join:
+		return g.join
 	case record.Proposal:
 		return g.proposal()
 	case record.SupervisionChange:
@@ -395,11 +454,7 @@ func (g *generator) notes() []byte {
 	for _, m := range g.members {
 		notes = append(notes, record.SealedNote{Recipient: record.InstitutionID(m), Ciphertext: make([]byte, 1400)})
 	}
-	wire, err := json.Marshal(notes)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	return wire
+	return marshalJSON(g.t, notes)
 }
 
 // batch is of documents of which some are on the ledger.
@@ -413,7 +468,7 @@ func (g *generator) batch() (b record.Batch) {
 			v.Author = pick(g, g.doctors)
 		}
 		seen := slices.ContainsFunc(b.Versions, func(o record.Version) bool { return o.Name()[0] == 0 })
-		tag := pick(g, g.letters).Tag
+		tag := pick(g, g.letters).page
 		if seen || g.IntN(4) > 0 || slices.ContainsFunc(b.Versions, func(o record.Version) bool { return o.Name() == tag }) {
 			crand.Read(tag[:]) // never fails (crypto/rand)
 		}
@@ -424,31 +479,39 @@ func (g *generator) batch() (b record.Batch) {
 }
 
 // learn remembers what a committed call made.
-func (g *generator) learn(c invocation, id record.ID) {
+func (g *generator) learn(c *trial) {
+	id := c.proposal.txID.ID()
 	g.ids = append(g.ids, id)
-	switch c.function {
+	if !c.succeeded() {
+		return
+	}
+	switch c.call.function {
+	case record.AnchorFunction:
+		g.anchorings = append(g.anchorings, id)
 	case record.ProposeFunction:
 		g.decisions = append(g.decisions, id)
-	case record.RequestFunction, record.ReferFunction, record.BreakGlassFunction:
-		var q record.Choice // their patient, and of a referral the participant
-		if err := json.Unmarshal([]byte(c.arguments[0]), &q); err != nil {
-			g.t.Fatal(err)
+	case record.RequestFunction, record.BreakGlassFunction:
+		q := reread[struct{ Patient record.Reference }](g, c)
+		made := record.Choice{Patient: q.Patient, Participant: g.owners[c.signer], Request: id}
+		if c.call.function == record.BreakGlassFunction {
+			g.glass = append(g.glass, made)
 		}
+		g.asked = append(g.asked, made)
+	case record.ReferFunction:
+		q := reread[record.Choice](g, c)
 		q.Request = id
-		if q.Participant.IsZero() {
-			for _, doctor := range g.doctors { // one of them it was
-				q.Participant = doctor
-				g.asked = append(g.asked, q)
-			}
-			return
-		}
 		g.asked = append(g.asked, q)
 	case record.ProposeAppointmentFunction:
-		var q record.AppointmentName
-		if err := json.Unmarshal([]byte(c.arguments[0]), &q); err != nil {
-			g.t.Fatal(err)
-		}
+		q := reread[record.AppointmentName](g, c)
 		q.ID = id
 		g.booked = append(g.booked, q)
 	}
+}
+
+// reread reads of a call's request what it has in common with another.
+func reread[Q any](g *generator, c *trial) (q Q) {
+	if err := json.Unmarshal([]byte(c.call.arguments[0]), &q); err != nil {
+		g.t.Fatal(err)
+	}
+	return q
 }

@@ -220,11 +220,7 @@ func TestBackdating(t *testing.T) {
 // call is a function with its request, dated back.
 func call(t *testing.T, back time.Duration, function string, q record.Request) invocation {
 	t.Helper()
-	text, err := json.Marshal(q)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return invocation{function: function, arguments: []string{string(text)}, at: time.Now().Add(-back)}
+	return invocation{function: function, arguments: []string{string(marshalJSON(t, q))}, at: time.Now().Add(-back)}
 }
 
 // backdated commits a transaction that is dated back.

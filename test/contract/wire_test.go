@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -79,6 +80,15 @@ func marshal(t *testing.T, m proto.Message) []byte {
 		t.Fatal(err)
 	}
 	return b
+}
+
+func marshalJSON(t *testing.T, v any) []byte {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }
 
 // invocation is what a transaction runs.
@@ -197,10 +207,18 @@ func endorse(ctx context.Context, endorser peer.EndorserClient, p *proposal) (*p
 	return response, nil
 }
 
-// broadcast hands a transaction to the orderer.
-func broadcast(t *testing.T, n *devnet.Network, envelope *common.Envelope) {
+// ordering connects to the orderer.
+func ordering(t *testing.T, n *devnet.Network) orderer.AtomicBroadcastClient {
 	t.Helper()
-	stream, err := orderer.NewAtomicBroadcastClient(dial(t, n.Orderer.Node, n.Orderer.RootCert)).Broadcast(t.Context())
+	return orderer.NewAtomicBroadcastClient(dial(t, n.Orderer.Node, n.Orderer.RootCert))
+}
+
+// broadcast hands a transaction to the orderer.
+func broadcast(t *testing.T, to orderer.AtomicBroadcastClient, envelope *common.Envelope) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	stream, err := to.Broadcast(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +244,7 @@ func (s *signer) run(t *testing.T, n *devnet.Network, look *ledger.Client, call 
 		}
 		responses = append(responses, response)
 	}
-	broadcast(t, n, s.transaction(t, p, responses...))
+	broadcast(t, ordering(t, n), s.transaction(t, p, responses...))
 	return awaitTransaction(t, look, p.txID), nil
 }
 

@@ -117,4 +117,22 @@ func TestEnrolmentByCommandLine(t *testing.T) {
 	}
 	office.runs(exitOK, "participant reinstate", "", "--participant", who.Participant.String())
 	office.sees("participant list", who.Participant.String(), "active")
+
+	// With new keys the institution still adds people; and when it has lost them, two of those give it others.
+	office.runs(exitOK, "key rotate", "")
+	staff, clerk := at("people/staff"), at("people/clerk")
+	for _, s := range []*someone{staff, clerk} {
+		s.runs(exitOK, "enroll --code -", office.runs(exitOK, "participant add --role staff", ""))
+	}
+	its = filepath.Join(dir, "its.second.code")
+	administrator = exec.CommandContext(t.Context(), program, "institution", "code", "--renew", "--registrar", m.Registrar.Dir,
+		"--ca", m.CA.Address, "--peer", m.Peer.Address, "--tls-ca", m.RootCert, "--msp-id", m.MSPID, "--channel", n.Channel, "--out", its)
+	if text, err := administrator.CombinedOutput(); err != nil {
+		t.Fatalf("make the institution's code again: %v\n%s", err, text)
+	}
+	found := at("office.new")
+	decision, _ := staff.does("decision propose-rebind --request -", found.runs(exitOK, "enroll", "", "--code", "@"+its))
+	clerk.does("decision confirm --decision "+decision, "")
+	found.runs(exitOK, "participant add --role patient", "")
+	office.runs(exitRefused, "participant add --role patient", "")
 }
