@@ -181,31 +181,34 @@ func (c *client) batch() record.Batch {
 // try does something until it succeeds, which then counts, or was retried too often. It gives an error that is not a clear
 // conflict.
 func (c *client) try(attempt func() error, count func()) error {
-	for i := 0; ; i++ {
-		err := attempt()
-		taken, refused := errors.AsType[*record.Error](err)
-		switch {
-		case err == nil:
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			c.done++
-			c.retries += i
-			count()
-			return nil
-		case !ledger.Retryable(err) && !(refused && taken.Code == record.Exists):
+	retries := 0
+	err := attempt()
+	for ; err != nil && retries < maxRetries; retries++ {
+		if !ledger.Retryable(err) && !isTaken(err) {
 			return err
-		case i < maxRetries:
-			continue
 		}
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.failed++
-		c.retries += i
-		if invalid, ok := errors.AsType[*ledger.InvalidError](err); ok && invalid.Code == peer.TxValidationCode_MVCC_READ_CONFLICT || refused {
-			return nil
-		}
-		return fmt.Errorf("after %d retries, which is no clear conflict: %w", i, err)
+		err = attempt()
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.retries += retries
+	if err == nil {
+		c.done++
+		count()
+		return nil
+	}
+	c.failed++
+	invalid, ok := errors.AsType[*ledger.InvalidError](err)
+	if isTaken(err) || ok && invalid.Code == peer.TxValidationCode_MVCC_READ_CONFLICT {
+		return nil
+	}
+	return fmt.Errorf("after %d retries, which is no clear conflict: %w", retries, err)
+}
+
+// isTaken says whether a slot was another's.
+func isTaken(err error) bool {
+	refused, ok := errors.AsType[*record.Error](err)
+	return ok && refused.Code == record.Exists
 }
 
 // checkDocuments reads the chain since a block: each document that was anchored was written once, and is in one version.

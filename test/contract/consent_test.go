@@ -22,7 +22,7 @@ func seal(t *testing.T, purpose sealed.Purpose, patient record.Reference, from *
 	n sealed.Note,
 ) record.SealedNote {
 	t.Helper()
-	recipient, err := from.Client.Participant(t.Context(), to)
+	recipient, err := from.Participant(t.Context(), to)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -242,10 +242,10 @@ func (g *generator) fill(v reflect.Value) {
 		v.Set(reflect.ValueOf(made))
 		return
 	}
-	switch v.Kind() { //nolint:exhaustive // the others have no part in the schema
+	switch v.Kind() {
 	case reflect.Struct:
-		for i := range v.NumField() {
-			g.fill(v.Field(i))
+		for _, field := range v.Fields() {
+			g.fill(field)
 		}
 	case reflect.Slice:
 		n := 1 + g.IntN(2)

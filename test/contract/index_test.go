@@ -14,12 +14,12 @@ import (
 	"github.com/medanchor/medanchor/ledger"
 )
 
-// clear keeps values as they are: what the index does with a key is not at stake here.
-type clear struct{}
+// unsealed keeps values as they are: what the index does with a key is not at stake here.
+type unsealed struct{}
 
-func (clear) SealValue(_ string, _, plaintext []byte) []byte { return slices.Clone(plaintext) }
+func (unsealed) SealValue(_ string, _, plaintext []byte) []byte { return slices.Clone(plaintext) }
 
-func (clear) OpenValue(_ string, _, sealed []byte) ([]byte, error) { return sealed, nil }
+func (unsealed) OpenValue(_ string, _, sealed []byte) ([]byte, error) { return sealed, nil }
 
 // TestIndexFromScratch feeds an index live while people act, stops and starts it in between, and rebuilds one from block 0 at
 // the other hospital's peer: they are the same.
@@ -69,7 +69,7 @@ func TestIndexFromScratch(t *testing.T) {
 
 func openIndex(t *testing.T, path string) *index.Index {
 	t.Helper()
-	x, err := index.Open(path, clear{})
+	x, err := index.Open(path, unsealed{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func openIndex(t *testing.T, path string) *index.Index {
 // follow feeds an index for as long as act takes, and until it has what act left.
 func follow(t *testing.T, path string, client *ledger.Client, act func()) {
 	t.Helper()
-	x, err := index.Open(path, clear{})
+	x, err := index.Open(path, unsealed{})
 	if err != nil {
 		t.Fatal(err)
 	}

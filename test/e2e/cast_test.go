@@ -66,7 +66,7 @@ func (c *cast) do(p *consortium.Person, function string, q record.Request, notes
 // note seals to somebody who it is about, and who writes.
 func (c *cast) note(purpose sealed.Purpose, from *consortium.Person, to record.ParticipantID, text, name string) record.SealedNote {
 	c.t.Helper()
-	recipient, err := from.Client.Participant(c.t.Context(), to)
+	recipient, err := from.Participant(c.t.Context(), to)
 	if err != nil {
 		c.t.Fatal(err)
 	}
