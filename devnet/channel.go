@@ -5,11 +5,13 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/hyperledger/fabric-admin-sdk/pkg/channel"
@@ -20,6 +22,7 @@ import (
 	"github.com/hyperledger/fabric-protos-go-apiv2/common"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/medanchor/medanchor/devnet/internal/proc"
 	"github.com/medanchor/medanchor/ledger/fabricca"
 )
 
@@ -210,8 +213,8 @@ func address(node *Node) (configtx.Address, error) {
 	return configtx.Address{Host: name, Port: number}, err
 }
 
-// joinOrderer has the orderer join the channel, through its admin interface.
-func (n *Network) joinOrderer(block *common.Block, client tlsFiles) error {
+// joinOrderer has the orderer join the channel, through its admin interface, which it opens a little after the other.
+func (n *Network) joinOrderer(ctx context.Context, block *common.Block, client tlsFiles) error {
 	pool, err := n.Orderer.rootPool()
 	if err != nil {
 		return fmt.Errorf("join orderer to channel: %w", err)
@@ -220,8 +223,15 @@ func (n *Network) joinOrderer(block *common.Block, client tlsFiles) error {
 	if err != nil {
 		return fmt.Errorf("join orderer to channel: %w", err)
 	}
-	resp, err := channel.CreateChannel("https://"+n.Orderer.AdminAddress, block, pool, cert)
-	if err != nil {
+	var resp *http.Response
+	waited := proc.Poll(ctx, func(context.Context) error {
+		resp, err = channel.CreateChannel("https://"+n.Orderer.AdminAddress, block, pool, cert)
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			return err
+		}
+		return nil
+	})
+	if err := errors.Join(waited, err); err != nil {
 		return fmt.Errorf("join orderer to channel: %w", err)
 	}
 	defer resp.Body.Close()

@@ -252,7 +252,7 @@ func (l *launch) joinAll(ctx context.Context) error {
 		return err
 	}
 	joins, joining := errgroup.WithContext(ctx)
-	joins.Go(func() error { return l.network.joinOrderer(block, l.tls[l.network.Orderer.Node]) })
+	joins.Go(func() error { return l.network.joinOrderer(joining, block, l.tls[l.network.Orderer.Node]) })
 	for _, m := range l.network.Members {
 		joins.Go(func() error { return m.joinPeer(joining, block) })
 	}
