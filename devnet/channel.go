@@ -5,13 +5,11 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/hyperledger/fabric-admin-sdk/pkg/channel"
@@ -223,15 +221,18 @@ func (n *Network) joinOrderer(ctx context.Context, block *common.Block, client t
 	if err != nil {
 		return fmt.Errorf("join orderer to channel: %w", err)
 	}
-	var resp *http.Response
-	waited := proc.Poll(ctx, func(context.Context) error {
-		resp, err = channel.CreateChannel("https://"+n.Orderer.AdminAddress, block, pool, cert)
-		if errors.Is(err, syscall.ECONNREFUSED) {
+	err = proc.Poll(ctx, func(ctx context.Context) error {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", n.Orderer.AdminAddress)
+		if err != nil {
 			return err
 		}
-		return nil
+		return conn.Close()
 	})
-	if err := errors.Join(waited, err); err != nil {
+	if err != nil {
+		return fmt.Errorf("join orderer to channel: %w", err)
+	}
+	resp, err := channel.CreateChannel("https://"+n.Orderer.AdminAddress, block, pool, cert)
+	if err != nil {
 		return fmt.Errorf("join orderer to channel: %w", err)
 	}
 	defer resp.Body.Close()
