@@ -2,6 +2,7 @@ package appliance
 
 import (
 	"context"
+	"crypto/hpke"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,6 +20,9 @@ import (
 	"github.com/medanchor/medanchor/ingest"
 	"github.com/medanchor/medanchor/ingest/inspect"
 	"github.com/medanchor/medanchor/ledger"
+	"github.com/medanchor/medanchor/ledger/wallet"
+	"github.com/medanchor/medanchor/reading"
+	"github.com/medanchor/medanchor/release"
 	"github.com/medanchor/medanchor/state"
 	"github.com/medanchor/medanchor/vault/ipfs"
 	"github.com/medanchor/medanchor/vault/seal"
@@ -48,7 +52,15 @@ type App struct {
 	pipeline *ingest.Pipeline
 	anchorer *ingest.Anchorer
 	folders  []*folder.Folder
+	releaser *release.Releaser
+	readings *reading.Server
 	metrics  *metrics
+
+	participant record.ParticipantID // this appliance
+	encryption  hpke.PrivateKey      // opens what is sealed to it
+
+	handed    chan struct{} // a secret was handed over to this appliance
+	readersAt string        // URL of the reading service, once it listens
 
 	peer  peer // as the follower of its blocks finds it
 	clean bool // the last run ended in order
@@ -59,7 +71,7 @@ type App struct {
 // New opens everything. What is wrong with the configuration or the data folder shows here, and changes nothing; a
 // ledger that cannot be reached does not: intake goes on without it.
 func New(ctx context.Context, o Options) (*App, error) {
-	a := &App{config: o.Config, log: o.Log, version: o.Version, metrics: newMetrics()}
+	a := &App{config: o.Config, log: o.Log, version: o.Version, metrics: newMetrics(), handed: make(chan struct{}, 1)}
 	trace := a.metrics.step
 	if o.Trace != nil {
 		trace = func(s document.State) {
@@ -75,6 +87,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if err := a.openPipeline(ctx, trace); err != nil {
 		return nil, errors.Join(err, a.open.close())
 	}
+	a.openReadings()
 	a.metrics.observe(a)
 	return a, nil
 }
@@ -116,11 +129,35 @@ func (a *App) openLedger(ctx context.Context) (err error) {
 		return err
 	}
 	a.open.push("ledger", a.ledger.Close)
+	if a.participant, err = ledger.ParticipantOf(a.config.Ledger.CertificateFile); err != nil {
+		return err
+	}
+	if a.encryption, err = wallet.ReadEncryptionKey(a.config.Ledger.EncryptionKeyFile); err != nil {
+		return fmt.Errorf("read the appliance's encryption key: %w: medanchor enroll made it beside the certificate", err)
+	}
 	if err := ledger.CheckCertificate(a.config.Ledger.CertificateFile, time.Now()); err != nil {
 		// Not fatal: intake goes on and the queue is kept, as while the peer is away.
 		a.log.Error("the ledger will refuse this appliance", "err", err)
 	}
 	return nil
+}
+
+// institution is the prefix of this hospital's pseudonyms.
+func (a *App) institution() record.InstitutionPrefix {
+	return record.InstitutionID(a.config.Ledger.MSPID).Institution()
+}
+
+// openReadings makes what gives keys and records to who may read.
+func (a *App) openReadings() {
+	a.releaser = release.New(release.Options{
+		Institution: a.institution(), Ledger: custody{rights{a}}, Index: changes{a.index}, Vault: holdings{a}, Log: a.log,
+		Released: a.metrics.releasedKeys,
+	})
+	a.readings = reading.New(reading.Options{
+		Institution: a.institution(), Appliance: a.participant, Channel: a.config.Ledger.Channel,
+		Ledger: decisions{rights{a}}, Index: history{a.index}, Content: readable{holdings{a}}, Journal: a.state, Log: a.log,
+		Served: a.metrics.reading,
+	})
 }
 
 func ledgerOptions(c LedgerConfig) ledger.Options {
@@ -143,7 +180,7 @@ func (a *App) openPipeline(ctx context.Context, trace func(document.State)) erro
 	})
 	a.pipeline = ingest.New(ingest.Options{
 		Inspector: pool, Sealer: a.vault, Blocks: blocks{a.node},
-		Known: a.state, Patients: a.state, Journal: a.state,
+		Known: a.state, Patients: a.state, Elsewhere: history{a.index}, Journal: a.state,
 		Log: a.log, Rules: c.Patients.rules(), Workers: runtime.GOMAXPROCS(0),
 		Queued: a.anchorer.Kick, Trace: trace,
 	})
@@ -196,6 +233,9 @@ func (a *App) run(ctx context.Context) error {
 	group.Go(func() error { return a.pipeline.Run(ctx) })
 	group.Go(func() error { return a.anchorer.Run(ctx) })
 	group.Go(func() error { return a.follow(ctx) })
+	group.Go(func() error { return a.releaser.Run(ctx) })
+	group.Go(func() error { return a.readings.Record(ctx) })
+	group.Go(func() error { return a.receiveSecrets(ctx) })
 	for _, f := range a.folders {
 		group.Go(func() error { return f.Run(ctx) })
 	}

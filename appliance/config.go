@@ -35,6 +35,7 @@ type Config struct {
 	Patients PatientsConfig `yaml:"patients"`
 	Folders  []FolderConfig `yaml:"folders"`
 	Inspect  InspectConfig  `yaml:"inspect"`
+	Reading  ReadingConfig  `yaml:"reading"`
 	Listen   string         `yaml:"listen"`
 	Log      LogConfig      `yaml:"log"`
 }
@@ -59,9 +60,21 @@ type LedgerConfig struct {
 	MSPID           string `yaml:"msp_id"`
 	CertificateFile string `yaml:"certificate_file"`
 	KeyFile         string `yaml:"key_file"`
-	Channel         string `yaml:"channel"`
-	Chaincode       string `yaml:"chaincode"`
+	// EncryptionKeyFile opens what is sealed to the appliance.
+	EncryptionKeyFile string `yaml:"encryption_key_file"`
+	Channel           string `yaml:"channel"`
+	Chaincode         string `yaml:"chaincode"`
 }
+
+// ReadingConfig is the service by which people read records.
+type ReadingConfig struct {
+	Listen          string `yaml:"listen"`
+	CertificateFile string `yaml:"certificate_file"`
+	KeyFile         string `yaml:"key_file"`
+}
+
+// TLS says whether the service speaks TLS.
+func (c ReadingConfig) TLS() bool { return c.CertificateFile != "" }
 
 // PatientsConfig says how patients are identified.
 type PatientsConfig struct {
@@ -138,6 +151,10 @@ func (c *Config) setDefaults() {
 	orString(&c.Ledger.Channel, "medanchor")
 	orString(&c.Ledger.Chaincode, "medanchor")
 	orString(&c.Listen, "127.0.0.1:9464")
+	orString(&c.Reading.Listen, "127.0.0.1:9465")
+	if c.Ledger.KeyFile != "" {
+		orString(&c.Ledger.EncryptionKeyFile, filepath.Join(filepath.Dir(c.Ledger.KeyFile), "encryption.key"))
+	}
 	orString(&c.Log.Format, "text")
 	if c.Inspect.Workers == 0 {
 		c.Inspect.Workers = 2
@@ -188,6 +205,7 @@ func (c *Config) validate() error {
 		noneBlank("patients.placeholders", c.Patients.Placeholders),
 		oneOf("log.format", c.Log.Format, "text", "json"),
 		loopback("listen", c.Listen),
+		c.Reading.validate(),
 	}
 	if c.Inspect.Workers < 1 || c.Inspect.Workers > 64 {
 		errs = append(errs, fmt.Errorf("inspect.workers: %d is not from 1 to 64", c.Inspect.Workers))
@@ -220,6 +238,23 @@ func (c *Config) validateFolders() (errs []error) {
 		}
 	}
 	return errs
+}
+
+// validate wants TLS wherever others can listen: plaintext documents go over it.
+func (c ReadingConfig) validate() error {
+	if (c.CertificateFile == "") != (c.KeyFile == "") {
+		return errors.New("reading: certificate_file and key_file go together: give both or none")
+	}
+	if !c.TLS() {
+		if err := loopback("reading.listen", c.Listen); err != nil {
+			return fmt.Errorf("%w; or give reading.certificate_file and reading.key_file", err)
+		}
+		return nil
+	}
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		return fmt.Errorf("reading.listen: %w", err)
+	}
+	return errors.Join(absolute("reading.certificate_file", c.CertificateFile), absolute("reading.key_file", c.KeyFile))
 }
 
 // inside says whether path is dir or below it. Links are followed where they are there.

@@ -94,6 +94,13 @@ func (a *App) followFrom(ctx context.Context, next uint64) (applied bool, err er
 			return applied, err
 		}
 		applied = true
+		a.releaser.Kick()
+		if a.handsOver(block) {
+			select {
+			case a.handed <- struct{}{}:
+			default:
+			}
+		}
 	}
 	return applied, nil
 }

@@ -12,6 +12,11 @@ import (
 type metrics struct {
 	registry *prometheus.Registry
 	steps    *prometheus.CounterVec
+	readings *prometheus.CounterVec
+	released prometheus.Counter
+	ended    prometheus.Counter
+	damaged  prometheus.Counter
+	repaired prometheus.Counter
 }
 
 func newMetrics() *metrics {
@@ -20,11 +25,33 @@ func newMetrics() *metrics {
 		steps: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "medanchor_steps_total", Help: "Steps that items took through the pipeline since the start.",
 		}, []string{"state"}),
+		readings: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "medanchor_readings_total", Help: "Attempts to open records since the start, by how they ended.",
+		}, []string{"outcome"}),
+		released: counter("medanchor_released_keys_total", "Keys that were released to readers elsewhere since the start."),
+		ended:    counter("medanchor_ended_keys_total", "Released keys that were taken back since the start."),
+		damaged:  counter("medanchor_damaged_total", "Times that a stored document turned out to be damaged since the start."),
+		repaired: counter("medanchor_repaired_blocks_total", "Blocks that were mended from another hospital since the start."),
 	}
-	m.registry.MustRegister(m.steps, collectors.NewGoCollector(),
+	m.registry.MustRegister(m.steps, m.readings, m.released, m.ended, m.damaged, m.repaired, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
+
+func counter(name, help string) prometheus.Counter {
+	return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+}
+
+// releasedKeys counts keys that were released, or with a negative number taken back.
+func (m *metrics) releasedKeys(keys int) {
+	if keys < 0 {
+		m.ended.Add(float64(-keys))
+		return
+	}
+	m.released.Add(float64(keys))
+}
+
+func (m *metrics) reading(outcome string) { m.readings.WithLabelValues(outcome).Inc() }
 
 func (m *metrics) step(s document.State) { m.steps.WithLabelValues(string(s)).Inc() }
 

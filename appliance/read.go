@@ -38,11 +38,16 @@ func (a *App) find(id string) (document.Item, error) {
 	return item, err
 }
 
-// Get implements control.Appliance.
+// Get implements control.Appliance. What is on the ledger, or on its way there, has readers with rights, and an audit: it is
+// refused.
 func (a *App) Get(ctx context.Context, id string) (io.ReadCloser, error) {
 	item, err := a.find(id)
 	if err != nil {
 		return nil, err
+	}
+	if item.State != document.Quarantined {
+		return nil, fmt.Errorf("%w: document %s is in a patient's history: read it as who you are (medanchor get --identity … "+
+			"--patient %s --record %s)", control.ErrBadRequest, item.Tag, item.Patient, item.Record)
 	}
 	return a.plain(ctx, item)
 }

@@ -2,6 +2,7 @@ package appliance
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -37,9 +38,38 @@ func (a *App) serve(ctx context.Context, group *errgroup.Group) error {
 			commands.Close())
 	}
 	a.log.Info("metrics and health", "url", "http://"+local.Addr().String())
+	readers, err := a.listenForReaders(ctx)
+	if err != nil {
+		return errors.Join(err, commands.Close(), local.Close())
+	}
 	serveUntil(ctx, group, commands, control.Handler(a))
 	serveUntil(ctx, group, local, a.localHandler())
+	serveUntil(ctx, group, readers, a.readings.Handler())
 	return nil
+}
+
+// listenForReaders opens the listener of the reading service: with TLS where a certificate is configured.
+func (a *App) listenForReaders(ctx context.Context) (net.Listener, error) {
+	c := a.config.Reading
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", c.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen for readers: %w: change reading.listen in the configuration", err)
+	}
+	scheme := "http"
+	if c.TLS() {
+		pair, err := tls.LoadX509KeyPair(c.CertificateFile, c.KeyFile)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("read the certificate of the reading service: %w", err), listener.Close())
+		}
+		scheme = "https"
+		listener = tls.NewListener(listener, &tls.Config{
+			Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
+		})
+	}
+	a.readersAt = scheme + "://" + listener.Addr().String()
+	a.log.Info("reading service", "url", a.readersAt)
+	return listener, nil
 }
 
 func serveUntil(ctx context.Context, group *errgroup.Group, listener net.Listener, handler http.Handler) {
@@ -124,6 +154,7 @@ func (a *App) Status(ctx context.Context) (control.Status, error) {
 			Waiting: counts.Waiting, Variants: counts.Variants, Quarantined: counts.Quarantined, Bytes: counts.Bytes,
 		},
 		Storage: control.Storage{Data: a.config.Data},
+		Reading: control.Reading{URL: a.readersAt, Swarm: a.node.Addresses(), Releasing: a.releaser.Waiting()},
 		Held:    make(map[string]string),
 	}
 	if s.Ledger, err = a.ledgerStatus(ctx); err != nil {

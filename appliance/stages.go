@@ -82,6 +82,12 @@ func (c channel) Anchored(ctx context.Context, tag record.Tag) (ingest.Position,
 	return ingest.Position{TxID: d.Anchoring.TxID.String(), Block: c.last.block, Time: d.Anchoring.Time}, nil
 }
 
+// HoldCopies implements ingest.Ledger.
+func (c channel) HoldCopies(ctx context.Context, q record.Copies) (ingest.Position, error) {
+	acted, err := c.client.Act(ctx, record.HoldCopyFunction, q, nil)
+	return ingest.Position{TxID: acted.TxID.String(), Block: acted.Block, Time: acted.Time}, err
+}
+
 // endorsed is a prepared transaction as the Anchorer sees it.
 type endorsed struct{ *ledger.Submission }
 

@@ -8,12 +8,14 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/medanchor/medanchor/appliance/control"
 	"github.com/medanchor/medanchor/chaincode/record"
 	"github.com/medanchor/medanchor/document"
 	"github.com/medanchor/medanchor/ingest/inspect"
 	"github.com/medanchor/medanchor/ledger"
+	"github.com/medanchor/medanchor/reading"
 )
 
 // Examine reads a file as intake would: its metadata, in the sandbox, and its digest. It needs no running appliance.
@@ -141,11 +143,11 @@ func (a *App) askLedger(ctx context.Context, item document.Item, d document.Dige
 		verdict.Finding, verdict.Explanation = control.FindingQuarantined, item.Reason.Explain()
 		return verdict, nil
 	}
-	patient, found, err := a.state.FindPatient(item.Metadata.Patient)
+	secret, err := holdings{a}.secretOf(item)
 	if err != nil {
 		return verdict, err
 	}
-	if !found || record.DocumentTag(patient.Secret, 0, d) != item.Tag {
+	if record.DocumentTag(secret, 0, d) != item.Tag {
 		return mismatch(item, "its tag on the ledger does not follow from its bytes and its patient"), nil
 	}
 	anchored, err := a.ledger.Document(ctx, item.Tag)
@@ -167,9 +169,30 @@ func (a *App) askLedger(ctx context.Context, item document.Item, d document.Dige
 	verdict.TxID, verdict.Block = anchored.Anchoring.TxID.String(), tx.Block
 	verdict.Time, verdict.Member = anchored.Anchoring.Time, anchored.Anchoring.MSPID
 	verdict.Finding, verdict.Explanation = control.FindingOK, "exactly this content is anchored"
+	if item.Copy != nil {
+		return a.verifyCopy(verdict, item)
+	}
 	if anchored.Document.CID != item.CID {
 		verdict.Finding = control.FindingMismatch
 		verdict.Explanation = fmt.Sprintf("the ledger has it with other sealed bytes, %s", anchored.Document.CID)
+	}
+	return verdict, nil
+}
+
+// verifyCopy looks whether the ledger has what this hospital holds of a document that another anchored.
+func (a *App) verifyCopy(verdict control.Verdict, item document.Item) (control.Verdict, error) {
+	payloads, err := history{a.index}.Payloads(item.Tag)
+	if err != nil {
+		return verdict, err
+	}
+	switch {
+	case slices.Contains(payloads, reading.Payload{Institution: a.institution(), CID: item.CID}):
+		verdict.Explanation = "exactly this content is anchored; this hospital holds a copy of it"
+	case item.State == document.Anchored:
+		verdict.Finding = control.FindingMismatch
+		verdict.Explanation = "exactly this content is anchored, but the ledger does not have this hospital's copy"
+	default:
+		verdict.Finding, verdict.Explanation = control.FindingWaiting, "anchored by another hospital; the copy here waits for the ledger"
 	}
 	return verdict, nil
 }

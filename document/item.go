@@ -59,6 +59,8 @@ const (
 	// ReasonLedgerConflict: the ledger holds the same document with other sealed bytes, so these are not the anchored ones.
 	ReasonLedgerConflict Reason = "ledger-conflict"
 	ReasonErased         Reason = "erased" // the document was erased by a decision on the ledger
+	// ReasonUnlinked: it is a copy of what another institution anchored, and the link by which it is one has ended.
+	ReasonUnlinked Reason = "unlinked"
 )
 
 // Metadata is what the inspector read of a file. Personal data: only ever stored sealed, never logged.
@@ -109,6 +111,18 @@ type Patient struct {
 	Secret    [32]byte         `json:"secret"`
 }
 
+// Linked is a linked reference of a patient, with the secret that keys its tags.
+type Linked struct {
+	Reference record.Reference `json:"reference"`
+	Secret    [32]byte         `json:"secret"`
+}
+
+// Copy says that an item is this institution's own copy of a document that another anchored.
+type Copy struct {
+	Own     record.Reference `json:"own"`     // the patient's reference here
+	Version record.Tag       `json:"version"` // that brought the document
+}
+
 // Item is one delivery as it stands in state.db (sealed).
 type Item struct {
 	ID       ItemID      `json:"id"`
@@ -128,6 +142,8 @@ type Item struct {
 	// VariantOf names the first document with the same SOP Instance UID; zero if none.
 	VariantOf record.Tag `json:"variant_of,omitzero"`
 	CID       record.CID `json:"cid,omitzero"` // of the sealed payload; zero for duplicates
+	// Copy is set if another institution anchored the document before, under a linked reference, which Patient is then.
+	Copy *Copy `json:"copy,omitempty"`
 	// First is, for a duplicate, the item that carries the document.
 	First ItemID `json:"first,omitzero"`
 

@@ -40,6 +40,9 @@ func (r Reason) Explain() string {
 	case ReasonErased:
 		return "this document was erased from the patient's history by a decision on the ledger: remove it at its source, or " +
 			"ask those who decided whether it may come back"
+	case ReasonUnlinked:
+		return "another hospital anchored the same document under a reference to which the patient is no longer linked: send it " +
+			"again, to anchor it for this hospital's patient"
 	}
 	return string(r)
 }
@@ -49,6 +52,6 @@ func Reasons() []Reason {
 	return []Reason{
 		ReasonNotUnderstood, ReasonTruncated, ReasonNoPatient, ReasonPlaceholder, ReasonBadIdentifier,
 		ReasonNoInstance, ReasonTooLarge, ReasonInspectFailed, ReasonEncrypted, ReasonLedgerConflict,
-		ReasonErased,
+		ReasonErased, ReasonUnlinked,
 	}
 }

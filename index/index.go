@@ -24,7 +24,7 @@ import (
 )
 
 // format is the layout that this version writes. An index with another one is rebuilt.
-const format = 2
+const format = 3
 
 const lockTimeout = time.Second
 
@@ -80,12 +80,13 @@ func (p Place) key() []byte {
 }
 
 var (
-	metaBucket   = []byte("meta")    // format, next block, number of documents by member
+	metaBucket   = []byte("meta")    // format, next block, number of documents by member, latest timestamp
 	stateBucket  = []byte("state")   // key on the ledger → sealed Change
 	changeBucket = []byte("changes") // block (8), number in the block (4) → key on the ledger: the last write of each
 	formatKey    = []byte("format")
 	nextKey      = []byte("next")
 	heldKey      = []byte("held")
+	latestKey    = []byte("latest")
 )
 
 // Index is an open index.db. Its methods may be called from several goroutines at once.
@@ -167,8 +168,34 @@ func (x *Index) Apply(block Block) error {
 		if err := (view{tx, x.sealer}).apply(block); err != nil {
 			return fmt.Errorf("apply block %d: %w", block.Number, err)
 		}
+		if err := keepLatest(meta, block); err != nil {
+			return fmt.Errorf("apply block %d: %w", block.Number, err)
+		}
 		return meta.Put(nextKey, binary.BigEndian.AppendUint64(nil, block.Number+1))
 	})
+}
+
+// keepLatest remembers the latest timestamp of a transaction, in seconds of Unix time.
+func keepLatest(meta *bolt.Bucket, block Block) error {
+	latest := number(meta.Get(latestKey))
+	for _, w := range block.Writes {
+		if seconds := w.Time.Unix(); seconds > 0 {
+			latest = max(latest, uint64(seconds))
+		}
+	}
+	return meta.Put(latestKey, binary.BigEndian.AppendUint64(nil, latest))
+}
+
+// Latest is the latest timestamp of a transaction that wrote anything; zero if there is none. Peers let it be at most
+// record.ClockSkew ahead of their clocks.
+func (x *Index) Latest() (latest time.Time, err error) {
+	err = x.bolt.View(func(tx *bolt.Tx) error {
+		if seconds := number(tx.Bucket(metaBucket).Get(latestKey)); seconds > 0 {
+			latest = time.Unix(int64(seconds), 0).UTC() //nolint:gosec // as written
+		}
+		return nil
+	})
+	return latest, err
 }
 
 // view is a transaction with the sealer at hand.

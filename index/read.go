@@ -140,6 +140,20 @@ func (x *Index) Versions(f func(Version, Anchored) bool) error {
 	})
 }
 
+// VersionsOf gives the versions of a record, in the order of the chain.
+func (x *Index) VersionsOf(patient record.Reference, rec record.Tag) (versions []Version, err error) {
+	start, end := record.RecordRange(patient, rec)
+	err = x.view(func(v view) error {
+		return v.each(start, end, func(c Change) (bool, error) {
+			version, err := record.DecodeVersion(c.Key, c.Value)
+			versions = append(versions, Version{version, c.Place})
+			return true, err
+		})
+	})
+	slices.SortFunc(versions, func(a, b Version) int { return a.Compare(b.Place) })
+	return versions, err
+}
+
 func (v view) tell(versions []Version, f func(Version, Anchored) bool) (more bool, err error) {
 	slices.SortFunc(versions, func(a, b Version) int { return a.Compare(b.Place) })
 	for _, version := range versions {

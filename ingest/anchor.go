@@ -27,6 +27,8 @@ type Ledger interface {
 	Endorse(ctx context.Context, b record.Batch) (Endorsed, error)
 	// Anchored says where a document stands on the ledger.
 	Anchored(ctx context.Context, tag record.Tag) (Position, error)
+	// HoldCopies says that this institution holds copies. To repeat it does no harm. A refusal is a *record.Error.
+	HoldCopies(ctx context.Context, q record.Copies) (Position, error)
 }
 
 // Endorsed is a transaction that is ready to be sent.
@@ -165,6 +167,10 @@ func (a *Anchorer) next(ctx context.Context) (int, error) {
 	}
 	if len(items) == 0 {
 		return 0, nil
+	}
+	items = alike(items)
+	if items[0].Copy != nil {
+		return a.hold(ctx, items)
 	}
 	p := pack(items)
 	endorsed, err := a.Ledger.Endorse(ctx, p.batch)

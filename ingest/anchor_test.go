@@ -17,8 +17,10 @@ type chain struct {
 	documents map[record.Tag]record.CID
 	erased    map[record.Tag]bool
 	batches   []record.Batch
-	away      int // how many more times it is away
-	lost      int // how many more times a commit's answer is lost
+	held      []record.Copies
+	refused   map[record.Tag]record.Code // copies that it does not take, and why
+	away      int                        // how many more times it is away
+	lost      int                        // how many more times a commit's answer is lost
 }
 
 func newChain() *chain {
@@ -87,6 +89,21 @@ func (c *chain) Anchored(_ context.Context, tag record.Tag) (ingest.Position, er
 		return ingest.Position{}, errInjected
 	}
 	return ingest.Position{TxID: "earlier", Block: 1}, nil
+}
+
+// HoldCopies takes copies, all or none.
+func (c *chain) HoldCopies(_ context.Context, q record.Copies) (ingest.Position, error) {
+	if c.away > 0 {
+		c.away--
+		return ingest.Position{}, errInjected
+	}
+	for _, one := range q.Copies {
+		if code, is := c.refused[one.Tag]; is {
+			return ingest.Position{}, record.Errorf(code, "refused")
+		}
+	}
+	c.held = append(c.held, q)
+	return ingest.Position{TxID: "cd", Block: 7, Time: time.UnixMilli(2)}, q.Validate()
 }
 
 // waiting puts n queued items into the world, spread over records.

@@ -34,6 +34,9 @@ type world struct {
 	files    map[string]*source
 	metadata map[string]document.Metadata // by content
 
+	linked    map[record.Reference][]document.Linked
+	elsewhere []record.AnchoredVersion // under linked references
+
 	storeErr  error
 	commitErr error
 	settled   chan struct{}
@@ -54,7 +57,7 @@ func newWorld() *world {
 
 func (w *world) options() ingest.Options {
 	return ingest.Options{
-		Inspector: w, Sealer: sealer{}, Blocks: w, Known: w, Patients: w, Journal: w,
+		Inspector: w, Sealer: sealer{}, Blocks: w, Known: w, Patients: w, Elsewhere: w, Journal: w,
 		Log: slog.New(slog.DiscardHandler), Rules: document.PatientRules{Issuer: "default"}, Workers: 4,
 		Trace: func(s document.State) {
 			w.mu.Lock()
@@ -101,6 +104,19 @@ func (w *world) run(t *testing.T, deliveries ...document.Delivery) error {
 	}
 	cancel()
 	return <-failed
+}
+
+// Linked implements ingest.Patients.
+func (w *world) Linked(own record.Reference) ([]document.Linked, error) { return w.linked[own], nil }
+
+// Find implements ingest.Elsewhere.
+func (w *world) Find(_, reference record.Reference, tag record.Tag) (record.AnchoredVersion, bool, error) {
+	for _, v := range w.elsewhere {
+		if v.Patient == reference && slices.ContainsFunc(v.Documents, func(d record.Document) bool { return d.Tag == tag }) {
+			return v, true, nil
+		}
+	}
+	return record.AnchoredVersion{}, false, nil
 }
 
 func (w *world) inState(s document.State) (items []document.Item) {

@@ -113,8 +113,10 @@ func (p *Pipeline) resolveItem(ctx context.Context, it *prepared) error {
 		return nil
 	}
 	it.item.State = document.Queued
-	if it.item.VariantOf, err = p.variantOf(&it.item); err != nil {
-		return err
+	if it.item.Copy == nil { // what a copy is a variant of, its first holder said
+		if it.item.VariantOf, err = p.variantOf(&it.item); err != nil {
+			return err
+		}
 	}
 	p.inFlight.addDocument(&it.item)
 	return nil

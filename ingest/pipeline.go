@@ -63,6 +63,15 @@ type Known interface {
 // Patients registers patients at first sight.
 type Patients interface {
 	Patient(document.PatientID) (document.Patient, error)
+	// Linked gives the linked references of a patient of this hospital whose secrets are known.
+	Linked(own record.Reference) ([]document.Linked, error)
+}
+
+// Elsewhere knows what other institutions anchored.
+type Elsewhere interface {
+	// Find looks for a document in the history of a reference to which one of this hospital's is linked: the version that
+	// brought it. It finds nothing once the link has ended.
+	Find(own, linked record.Reference, tag record.Tag) (v record.AnchoredVersion, found bool, err error)
 }
 
 // Journal makes groups durable.
@@ -77,6 +86,7 @@ type Options struct {
 	Blocks    Blocks
 	Known     Known
 	Patients  Patients
+	Elsewhere Elsewhere
 	Journal   Journal
 	Log       *slog.Logger
 	// Rules say who is a patient.

@@ -123,13 +123,38 @@ func (p *Pipeline) name(it *prepared) error {
 	}
 	it.item.Patient = patient.Reference
 	it.item.Tag = record.DocumentTag(patient.Secret, 0, it.item.Digest)
-	it.item.Record = record.RecordTag(patient.Secret, recordName(&it.item))
+	it.item.Record = record.RecordTag(patient.Secret, RecordName(it.item))
+	return p.recognise(&it.item)
+}
+
+// recognise makes an item a copy, if another institution anchored the same content under a linked reference before, and this
+// one does not have it already.
+func (p *Pipeline) recognise(item *document.Item) error {
+	linked, err := p.Patients.Linked(item.Patient)
+	if err != nil || len(linked) == 0 {
+		return err
+	}
+	if _, own, err := p.Known.Carrier(item.Tag); err != nil || own {
+		return err
+	}
+	for _, l := range linked {
+		tag := record.DocumentTag(l.Secret, 0, item.Digest)
+		v, found, err := p.Elsewhere.Find(item.Patient, l.Reference, tag)
+		if err != nil {
+			return fmt.Errorf("look for the document under a linked reference: %w", err)
+		}
+		if found {
+			item.Copy = &document.Copy{Own: item.Patient, Version: v.Name()}
+			item.Patient, item.Tag, item.Record, item.Kind = l.Reference, tag, v.Record, v.Kind
+			return nil
+		}
+	}
 	return nil
 }
 
-// recordName is what groups documents into one record of the patient: the study for DICOM; anything else is a record of
-// its own.
-func recordName(item *document.Item) string {
+// RecordName is what groups documents into one record of the patient: the study for DICOM; anything else is a record of its
+// own.
+func RecordName(item document.Item) string {
 	if item.Metadata.Format == document.FormatDICOM {
 		return "study " + item.Metadata.StudyUID
 	}

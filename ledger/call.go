@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/hyperledger/fabric-gateway/pkg/client"
 
@@ -14,6 +15,7 @@ import (
 type Acted struct {
 	TxID  record.TxID
 	Block uint64
+	Time  time.Time // the transaction's timestamp
 	// ID is the short name of what the transaction made: a request, a decision, an appointment.
 	ID record.ID
 }
@@ -25,14 +27,25 @@ type Acted struct {
 // ledger then, in that patient's audit. Other errors are a *TransactionError.
 func (c *Client) Act(ctx context.Context, function string, request record.Request, result any, notes ...record.SealedNote,
 ) (Acted, error) {
-	if err := request.Validate(); err != nil {
-		return Acted{}, err
-	}
-	options, err := proposalOf(request, notes)
+	transient, err := transientNotes(notes)
 	if err != nil {
 		return Acted{}, err
 	}
-	proposal, err := c.contract.NewProposal(function, options...)
+	return c.act(ctx, function, request, result, transient)
+}
+
+// act is Act, with the transient data.
+func (c *Client) act(ctx context.Context, function string, request record.Request, result any,
+	transient map[string][]byte,
+) (Acted, error) {
+	if err := request.Validate(); err != nil {
+		return Acted{}, err
+	}
+	text, err := json.Marshal(request)
+	if err != nil {
+		return Acted{}, fmt.Errorf("write request: %w", err)
+	}
+	proposal, err := c.contract.NewProposal(function, client.WithBytesArguments(text), client.WithTransient(transient))
 	if err != nil {
 		return Acted{}, fmt.Errorf("propose %s: %w", function, err)
 	}
@@ -51,6 +64,9 @@ func (c *Client) Act(ctx context.Context, function string, request record.Reques
 		return Acted{}, err
 	}
 	acted := Acted{TxID: txID, Block: block}
+	if acted.Time, err = timestamp(transaction); err != nil {
+		return acted, err
+	}
 	acted.ID, err = readAnswer(transaction.Result(), result)
 	if err != nil {
 		return acted, fmt.Errorf("%s: %w", function, err)
@@ -58,20 +74,16 @@ func (c *Client) Act(ctx context.Context, function string, request record.Reques
 	return acted, nil
 }
 
-func proposalOf(request record.Request, notes []record.SealedNote) ([]client.ProposalOption, error) {
-	text, err := json.Marshal(request)
+// transientNotes are the transient data of sealed notes; none without any.
+func transientNotes(notes []record.SealedNote) (map[string][]byte, error) {
+	if len(notes) == 0 {
+		return nil, nil
+	}
+	sealed, err := json.Marshal(notes)
 	if err != nil {
-		return nil, fmt.Errorf("write request: %w", err)
+		return nil, fmt.Errorf("write sealed notes: %w", err)
 	}
-	options := []client.ProposalOption{client.WithBytesArguments(text)}
-	if len(notes) > 0 {
-		sealed, err := json.Marshal(notes)
-		if err != nil {
-			return nil, fmt.Errorf("write sealed notes: %w", err)
-		}
-		options = append(options, client.WithTransient(map[string][]byte{record.SealedField: sealed}))
-	}
-	return options, nil
+	return map[string][]byte{record.SealedField: sealed}, nil
 }
 
 // readAnswer reads a record.Answer: what was made, or the refusal that stands on the ledger.

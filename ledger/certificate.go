@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/hyperledger/fabric-gateway/pkg/identity"
+
+	"github.com/medanchor/medanchor/chaincode/record"
 )
 
 // ErrCertificate says that the appliance's certificate is not valid at the time asked for. The peer refuses it, and
@@ -61,4 +63,18 @@ func matches(certificate *x509.Certificate, key crypto.PrivateKey) bool {
 	}
 	public, ok := certificate.PublicKey.(interface{ Equal(x crypto.PublicKey) bool })
 	return ok && public.Equal(signer.Public())
+}
+
+// ParticipantOf gives the participant whose certificate is in file: its common name is the ID under which the CA enrolled
+// them.
+func ParticipantOf(file string) (record.ParticipantID, error) {
+	certificate, err := readCertificate(file)
+	if err != nil {
+		return record.ParticipantID{}, err
+	}
+	id, err := record.ParseParticipantID(certificate.Subject.CommonName)
+	if err != nil {
+		return id, fmt.Errorf("the certificate in %s is no participant's: %w: enrol the appliance with medanchor enroll", file, err)
+	}
+	return id, nil
 }

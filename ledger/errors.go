@@ -58,15 +58,22 @@ func (e *InvalidError) Error() string {
 	return fmt.Sprintf("the channel marked it invalid (%s)", e.Code)
 }
 
+// Conflicts says whether a concurrent transaction was first: nothing was changed, and the same call may be made again at
+// once.
+func Conflicts(err error) bool {
+	invalid, ok := errors.AsType[*InvalidError](err)
+	return ok && (invalid.Code == peer.TxValidationCode_MVCC_READ_CONFLICT ||
+		invalid.Code == peer.TxValidationCode_PHANTOM_READ_CONFLICT)
+}
+
 // Retryable says whether the same call, made again, can succeed: the peer, the orderer or another member is away or
 // slow, or a concurrent transaction was first. A cancelled context is not.
 func Retryable(err error) bool {
 	if refused, ok := errors.AsType[*record.Error](err); ok {
 		return refused.Code == record.AnchoringConflict || refused.Code == record.Internal
 	}
-	if invalid, ok := errors.AsType[*InvalidError](err); ok {
-		return invalid.Code == peer.TxValidationCode_MVCC_READ_CONFLICT ||
-			invalid.Code == peer.TxValidationCode_PHANTOM_READ_CONFLICT
+	if _, ok := errors.AsType[*InvalidError](err); ok {
+		return Conflicts(err)
 	}
 	switch {
 	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, ErrNotFound), errors.Is(err, ErrAccess):

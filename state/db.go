@@ -56,16 +56,22 @@ type Sealer interface {
 type bucket string
 
 const (
-	metaBucket      bucket = "meta"      // format, counts, the submission in flight
-	itemBucket      bucket = "items"     // item ID → sealed Item
-	headerBucket    bucket = "headers"   // item ID → sealed age header
-	tagBucket       bucket = "tags"      // document tag → sealed item ID of its carrier
-	contentBucket   bucket = "contents"  // blind digest, item ID → empty: carriers and quarantined items
-	instanceBucket  bucket = "instances" // blind (patient, SOP Instance UID) → sealed tag of the first document
-	patientBucket   bucket = "patients"  // blind (issuer, identifier) → sealed Patient
-	claimBucket     bucket = "claims"    // blind claim → sealed item ID
-	outboxBucket    bucket = "outbox"    // sequence, 8 bytes big-endian → item ID
-	rootBucket      bucket = "roots"     // CID of a group commit's pin root → empty
+	metaBucket     bucket = "meta"      // format, counts, the submission in flight
+	itemBucket     bucket = "items"     // item ID → sealed Item
+	headerBucket   bucket = "headers"   // item ID → sealed age header
+	tagBucket      bucket = "tags"      // document tag → sealed item ID of its carrier
+	contentBucket  bucket = "contents"  // blind digest, item ID → empty: carriers and quarantined items
+	instanceBucket bucket = "instances" // blind (patient, SOP Instance UID) → sealed tag of the first document
+	patientBucket  bucket = "patients"  // blind (issuer, identifier) → sealed Patient
+	claimBucket    bucket = "claims"    // blind claim → sealed item ID
+	outboxBucket   bucket = "outbox"    // sequence, 8 bytes big-endian → item ID
+	rootBucket     bucket = "roots"     // CID of a group commit's pin root → empty
+	// Those below came later: they are made where they are missing.
+	referenceBucket bucket = "references"  // own reference → sealed secret
+	linkedBucket    bucket = "linked"      // own reference, linked reference → sealed secret
+	copyBucket      bucket = "copies"      // document tag → item ID: copies of what another institution anchored
+	emergencyBucket bucket = "emergencies" // ID → sealed Emergency that is not on the ledger yet
+	handedBucket    bucket = "handed"      // audit entry by which a secret was handed over → empty
 	submissionKey          = "submission"
 	countsKey              = "counts"
 	formatKey              = "format"
@@ -78,6 +84,10 @@ func buckets() []bucket {
 		metaBucket, itemBucket, headerBucket, tagBucket, contentBucket, instanceBucket, patientBucket,
 		claimBucket, outboxBucket, rootBucket,
 	}
+}
+
+func laterBuckets() []bucket {
+	return []bucket{referenceBucket, linkedBucket, copyBucket, emergencyBucket, handedBucket}
 }
 
 // DB is an open state.db. Its methods may be called from several goroutines at once.
@@ -102,8 +112,10 @@ func Open(path string, sealer Sealer, mspID string) (*DB, error) {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	db := &DB{bolt: b, sealer: sealer, mspID: mspID}
-	if err := b.Update(db.prepare); err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), b.Close())
+	for _, step := range []func(*bolt.Tx) error{db.prepare, db.addLater} {
+		if err := b.Update(step); err != nil {
+			return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), b.Close())
+		}
 	}
 	return db, nil
 }
@@ -127,6 +139,27 @@ func (db *DB) prepare(tx *bolt.Tx) error {
 	meta := tx.Bucket([]byte(metaBucket))
 	return errors.Join(meta.Put([]byte(formatKey), []byte(strconv.Itoa(format))),
 		meta.Put([]byte(memberKey), []byte(db.mspID)))
+}
+
+// addLater makes the buckets that an older file lacks, and fills the one that follows from others.
+func (db *DB) addLater(tx *bolt.Tx) error {
+	fresh := tx.Bucket([]byte(referenceBucket)) == nil
+	for _, b := range laterBuckets() {
+		if _, err := tx.CreateBucketIfNotExists([]byte(b)); err != nil {
+			return fmt.Errorf("create bucket %s: %w", b, err)
+		}
+	}
+	if !fresh {
+		return nil
+	}
+	v := view{tx, db.sealer}
+	return v.bucket(patientBucket).ForEach(func(key, _ []byte) error {
+		var patient document.Patient
+		if _, err := v.getJSON(patientBucket, key, &patient); err != nil {
+			return err
+		}
+		return v.put(referenceBucket, patient.Reference[:], patient.Secret[:])
+	})
 }
 
 func checkFormat(stored []byte) error {

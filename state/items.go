@@ -45,8 +45,10 @@ func (v view) commitEntry(e *document.Entry) error {
 	if err := v.putJSON(itemBucket, item.ID[:], item); err != nil {
 		return err
 	}
-	if err := v.put(claimBucket, v.claimKey(e.Claim), item.ID[:]); err != nil {
-		return err
+	if e.Claim != (document.Claim{}) { // what was filed anew has no source
+		if err := v.put(claimBucket, v.claimKey(e.Claim), item.ID[:]); err != nil {
+			return err
+		}
 	}
 	if e.Header != nil {
 		if err := v.bucket(headerBucket).Put(item.ID[:], v.sealer.SealHeader(item.ID, e.Header)); err != nil {
@@ -69,6 +71,11 @@ func (v view) commitEntry(e *document.Entry) error {
 func (v view) enqueue(item *document.Item) error {
 	if err := v.put(tagBucket, item.Tag[:], item.ID[:]); err != nil {
 		return err
+	}
+	if item.Copy != nil {
+		if err := v.bucket(copyBucket).Put(item.Tag[:], item.ID[:]); err != nil {
+			return err
+		}
 	}
 	if uid := item.Metadata.InstanceUID; uid != "" && item.VariantOf.IsZero() {
 		if err := v.put(instanceBucket, v.instanceKey(item.Patient, uid), item.Tag[:]); err != nil {

@@ -49,6 +49,11 @@ func (c *Client) Records(ctx context.Context, all bool) (r []Record, err error) 
 	return r, c.call(ctx, http.MethodGet, path, nil, &r)
 }
 
+// Refile implements Appliance.
+func (c *Client) Refile(ctx context.Context, q RefileRequest) (r Refiled, err error) {
+	return r, c.call(ctx, http.MethodPost, "/refile", q, &r)
+}
+
 // Verify implements Appliance.
 func (c *Client) Verify(ctx context.Context, v VerifyRequest) (verdicts []Verdict, err error) {
 	return verdicts, c.call(ctx, http.MethodPost, "/verify", v, &verdicts)

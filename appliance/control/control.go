@@ -37,9 +37,11 @@ type Appliance interface {
 	Status(ctx context.Context) (Status, error)
 	Records(ctx context.Context, all bool) ([]Record, error)
 	Verify(ctx context.Context, v VerifyRequest) ([]Verdict, error)
-	// Get opens the document with this ID for reading in plaintext. An error while reading means that the stored bytes
-	// are damaged.
+	// Get opens an item that the ledger does not have, for reading in plaintext: ErrBadRequest for any other. An error while
+	// reading means that the stored bytes are damaged.
 	Get(ctx context.Context, id string) (io.ReadCloser, error)
+	// Refile files the documents of a withdrawn record under the right patient.
+	Refile(ctx context.Context, q RefileRequest) (Refiled, error)
 	// Patient gives the reference of a patient of this hospital.
 	Patient(ctx context.Context, q PatientQuery) (record.Reference, error)
 }
@@ -51,6 +53,7 @@ type Status struct {
 	Items   Items   `json:"items"`
 	Ledger  Ledger  `json:"ledger"`
 	Storage Storage `json:"storage"`
+	Reading Reading `json:"reading"`
 	// Held are files that stay at their door, by path, with the reason.
 	Held map[string]string `json:"held,omitempty"`
 }
@@ -85,6 +88,15 @@ type Storage struct {
 	StateBytes int64  `json:"state_bytes"`
 }
 
+// Reading is how people and other hospitals reach the documents.
+type Reading struct {
+	URL string `json:"url"` // of the reading service
+	// Swarm are the addresses of the IPFS node, as the institution registers them on the ledger.
+	Swarm []string `json:"swarm"`
+	// Releasing is the number of patients whose releases of keys are not settled.
+	Releasing int64 `json:"releasing"`
+}
+
 // Record is one record of a patient's history as the ledger has it. Pseudonyms only.
 type Record struct {
 	Patient   record.Reference `json:"patient"`
@@ -115,6 +127,18 @@ type PatientQuery struct {
 	document.PatientID
 	// Register gives a patient who is not known a reference and a secret. Without it they are ErrNotFound.
 	Register bool `json:"register,omitempty"`
+}
+
+// RefileRequest names a record that was withdrawn, and whose it is.
+type RefileRequest struct {
+	record.RecordName
+	To record.Reference `json:"to"`
+}
+
+// Refiled is what was filed anew.
+type Refiled struct {
+	Records   []record.Tag `json:"records"`   // of the right patient
+	Documents int          `json:"documents"` // that they did not have
 }
 
 // Finding is the short form of a Verdict.

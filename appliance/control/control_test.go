@@ -24,6 +24,7 @@ type appliance struct {
 	asked   control.VerifyRequest
 	all     bool
 	sought  control.PatientQuery
+	refiled control.RefileRequest
 }
 
 func (a *appliance) Status(context.Context) (control.Status, error) {
@@ -52,6 +53,11 @@ func (a *appliance) Get(context.Context, string) (io.ReadCloser, error) {
 func (a *appliance) Patient(_ context.Context, q control.PatientQuery) (record.Reference, error) {
 	a.sought = q
 	return record.Reference{7}, a.err
+}
+
+func (a *appliance) Refile(_ context.Context, q control.RefileRequest) (control.Refiled, error) {
+	a.refiled = q
+	return control.Refiled{Documents: 3}, a.err
 }
 
 // serve runs an appliance on a data folder whose path is longer than a socket's may be.
@@ -97,6 +103,10 @@ func TestAnswersCross(t *testing.T) {
 	}
 	if r, err := client.Patient(t.Context(), q); err != nil || r != (record.Reference{7}) || a.sought != q {
 		t.Errorf("Patient = %s, %v; asked %+v", r, err, a.sought)
+	}
+	refile := control.RefileRequest{To: record.Reference{9}}
+	if r, err := client.Refile(t.Context(), refile); err != nil || r.Documents != 3 || a.refiled != refile {
+		t.Errorf("Refile = %+v, %v; asked %+v", r, err, a.refiled)
 	}
 	got, err := client.Get(t.Context(), "an/odd id")
 	if err != nil {

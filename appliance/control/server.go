@@ -24,6 +24,7 @@ func Handler(a Appliance) http.Handler {
 	})
 	mux.HandleFunc("POST /verify", posted(a.Verify))
 	mux.HandleFunc("POST /patient", posted(a.Patient))
+	mux.HandleFunc("POST /refile", posted(a.Refile))
 	mux.HandleFunc("GET /documents/{id}", func(w http.ResponseWriter, r *http.Request) {
 		content, err := a.Get(r.Context(), r.PathValue("id"))
 		if err != nil {

@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"slices"
 	"time"
 
 	"github.com/medanchor/medanchor/chaincode/record"
@@ -14,6 +15,9 @@ type question struct {
 	kind    record.Kind // of the record; 0 if it is unknown, and then in no scope of kinds
 	mode    record.Mode
 	now     time.Time
+	// custodian is whose payloads are to be read; zero if that does not matter.
+	custodian record.InstitutionPrefix
+	holders   []record.InstitutionPrefix // of copies of the record: checkAccess fills it in
 }
 
 // right looks for one kind of basis. Access that is not allowed says that there is none.
@@ -21,21 +25,25 @@ type right func(state, question, record.Patient) (record.Access, error)
 
 // checkAccess decides by which right somebody may read or write a record, and until when. No access is given but through
 // it. Of several bases the first counts: the patient or their representative; supervision; and of grants, first those under
-// the record's own reference (the patient's approval, a referral, break-glass) and then those under a linked one. An
-// institution, its staff and its appliance read nothing by themselves.
+// the record's own reference (the patient's approval, a referral, break-glass) and then those under a linked one; supervision
+// where copies are. An institution, its staff and its appliance read nothing by themselves.
 //
 // A record that was filed in error or erased is nobody's to read, the patient's neither: its content is not theirs, or is
 // gone. That there is such a record is not checked, for rights cover what joins later.
 func checkAccess(s state, q question) (record.Access, error) {
-	reason, err := excluded(s, q)
-	if err != nil || reason != "" {
-		return record.Access{Reason: reason}, err
+	status, _, err := find[record.RecordStatus](s, record.StatusKey(q.patient, q.record))
+	if err != nil {
+		return record.Access{}, err
 	}
+	if reason := excluded(q, status); reason != "" {
+		return record.Access{Reason: reason}, nil
+	}
+	q.holders = status.Holders
 	p, _, err := find[record.Patient](s, record.PatientKey(q.patient))
 	if err != nil {
 		return record.Access{}, err
 	}
-	for _, by := range []right{asSelf, bySupervision, byGrant, byLinkedGrant} {
+	for _, by := range []right{asSelf, bySupervision, byGrant, byLinkedGrant, byCopies} {
 		access, err := by(s, q, p)
 		if err != nil || access.Allowed {
 			return access, err
@@ -45,20 +53,16 @@ func checkAccess(s state, q question) (record.Access, error) {
 }
 
 // excluded says what denies access whatever the rights are; empty if nothing does.
-func excluded(s state, q question) (record.Denial, error) {
-	if q.reader.Status != record.Active {
-		return record.DeniedSuspended, nil
-	}
-	status, _, err := find[record.RecordStatus](s, record.StatusKey(q.patient, q.record))
+func excluded(q question, status record.RecordStatus) record.Denial {
 	switch {
-	case err != nil:
-		return "", err
+	case q.reader.Status != record.Active:
+		return record.DeniedSuspended
 	case !status.Withdrawn.IsZero():
-		return record.DeniedWithdrawn, nil
+		return record.DeniedWithdrawn
 	case status.Erasure == record.ErasureDone:
-		return record.DeniedErased, nil
+		return record.DeniedErased
 	}
-	return "", nil
+	return ""
 }
 
 // asSelf is the right of the patient, and of representatives whose scope has the record.
@@ -84,10 +88,15 @@ func actsForRecord(s state, p record.Patient, id record.ParticipantID, q questio
 
 // bySupervision is the right of who supervises the patient.
 func bySupervision(s state, q question, _ record.Patient) (record.Access, error) {
+	return supervising(s, q, q.patient)
+}
+
+// supervising is the right of who supervises a patient under a reference.
+func supervising(s state, q question, under record.Reference) (record.Access, error) {
 	if q.mode != record.Read {
 		return record.Access{}, nil
 	}
-	until, supervises, err := supervision(s, q.reader, q.patient, q.now)
+	until, supervises, err := supervision(s, q.reader, under, q.now)
 	if err != nil || !supervises {
 		return record.Access{}, err
 	}
@@ -169,6 +178,24 @@ func byLinkedGrant(s state, q question, p record.Patient) (record.Access, error)
 			if err != nil || access.Allowed {
 				return access, err
 			}
+		}
+	}
+	return record.Access{}, nil
+}
+
+// byCopies is the right of who supervises the patient at an institution that holds copies of the record, under a reference
+// there that the patient is linked to. It gives what that institution holds itself: who holds the rest put nobody in charge.
+// It comes last, so that it does not stand before what another custodian has to go by.
+func byCopies(s state, q question, p record.Patient) (record.Access, error) {
+	at := q.reader.ID.Institution()
+	elsewhere := q.custodian != record.InstitutionPrefix{} && q.custodian != at
+	if at == q.patient.Institution() || elsewhere || !slices.Contains(q.holders, at) {
+		return record.Access{}, nil
+	}
+	for _, l := range p.Links {
+		access, err := supervising(s, q, l.To)
+		if err != nil || access.Allowed {
+			return access, err
 		}
 	}
 	return record.Access{}, nil

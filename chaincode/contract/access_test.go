@@ -60,6 +60,16 @@ func (w *world) emergency(h *hospital, doctor *person, patient record.Reference)
 	return record.Choice{Patient: patient, Participant: doctor.id, Request: id}
 }
 
+// copiedTo has another hospital hold copies of a version of the world's patient, who is known there too, and gives the
+// reference there.
+func (w *world) copiedTo(h *hospital, v record.Version) record.Reference {
+	w.t.Helper()
+	there := w.register(h, w.patient)
+	w.must(w.patient, record.LinkFunction, record.Link{Patient: w.reference, To: there})
+	w.must(h.appliance, record.HoldCopyFunction, allCopies(v, there))
+	return there
+}
+
 func everything() record.Scope { return record.Scope{All: true} }
 
 func letters() record.Scope { return record.Scope{Kinds: []record.Kind{record.KindLetter}} }
@@ -138,6 +148,44 @@ func TestCheckAccess(t *testing.T) {
 			w.must(w.patient, record.LinkFunction, record.Link{Patient: w.reference, To: b})
 			w.supervises(w.b, w.b.doctor, b, time.Time{})
 		}, base.b.doctor, record.NoBasis, time.Time{}},
+		"supervision where a copy is": {func(w *world) {
+			w.supervises(w.b, w.b.doctor, w.copiedTo(w.b, letter), hours(1))
+		}, base.b.doctor, record.BasisSupervision, hours(1)},
+		"a team where a copy is": {func(w *world) {
+			w.team(w.b, w.b.doctor, w.copiedTo(w.b, letter), hours(2), shift)
+		}, base.b.doctor, record.BasisSupervision, hours(1)},
+		"supervision where a copy is, that is over": {func(w *world) {
+			w.supervises(w.b, w.b.doctor, w.copiedTo(w.b, letter), over)
+			w.advance(time.Second)
+		}, base.b.doctor, record.NoBasis, time.Time{}},
+		"supervision where a copy is, of another": {func(w *world) {
+			w.supervises(w.b, w.b.doctor, w.copiedTo(w.b, letter), time.Time{})
+		}, base.b.locum, record.NoBasis, time.Time{}},
+		"supervision of another patient where a copy is": {func(w *world) {
+			w.copiedTo(w.b, letter)
+			w.supervises(w.b, w.b.doctor, w.register(w.b, nil), time.Time{})
+		}, base.b.doctor, record.NoBasis, time.Time{}},
+		"supervision where a copy is elsewhere": {func(w *world) {
+			w.copiedTo(w.b, letter)
+			c := w.register(w.c, w.patient)
+			w.must(w.patient, record.LinkFunction, record.Link{Patient: w.reference, To: c})
+			w.supervises(w.c, w.c.doctor, c, time.Time{})
+		}, base.c.doctor, record.NoBasis, time.Time{}},
+		"supervision where a copy is, and the link is undone": {func(w *world) {
+			b := w.copiedTo(w.b, letter)
+			w.supervises(w.b, w.b.doctor, b, time.Time{})
+			w.must(w.patient, record.UnlinkFunction, record.Link{Patient: w.reference, To: b})
+		}, base.b.doctor, record.NoBasis, time.Time{}},
+		"supervision where a copy is, of what was withdrawn": {func(w *world) {
+			w.supervises(w.b, w.b.doctor, w.copiedTo(w.b, letter), time.Time{})
+			w.must(w.a.staff, record.WithdrawFunction,
+				record.Correction{RecordName: record.RecordName{Patient: w.reference, Record: letter.Record}})
+		}, base.b.doctor, record.NoBasis, time.Time{}},
+		"supervision of a merged reference": {func(w *world) {
+			merged := w.register(w.a, nil)
+			w.must(w.a.staff, record.MergeFunction, record.Link{Patient: w.reference, To: merged})
+			w.supervises(w.a, w.a.doctor, merged, time.Time{})
+		}, base.a.doctor, record.NoBasis, time.Time{}},
 		"a team": {func(w *world) {
 			w.team(w.a, w.a.doctor, w.reference, time.Time{})
 		}, base.a.doctor, record.BasisSupervision, time.Time{}},

@@ -34,7 +34,7 @@ func anchor(stub shim.ChaincodeStubInterface) (record.Result, error) {
 	if err := checkVersions(ledgerState{stub}, who, batch, anchoring.Time); err != nil {
 		return record.Result{}, err
 	}
-	outcomes, err := compare(stub, who.mspID, batch)
+	outcomes, err := compare(stub, who.mspID, documentsOf(batch))
 	if err != nil {
 		return record.Result{}, err
 	}
@@ -135,15 +135,20 @@ func thisAnchoring(stub shim.ChaincodeStubInterface, mspID string) (record.Ancho
 	return record.Anchoring{ID: txID.AnchoringID(), TxID: txID, MSPID: mspID, Time: stamp.AsTime()}, nil
 }
 
-// compare finds the outcome of each of the batch's documents.
-func compare(stub shim.ChaincodeStubInterface, mspID string, batch record.Batch) ([]record.Outcome, error) {
+// documentsOf gives the documents of all versions.
+func documentsOf(batch record.Batch) []record.Document {
 	documents := make([]record.Document, 0, batch.Documents())
-	keys := make([]string, 0, batch.Documents())
 	for _, v := range batch.Versions {
-		for _, d := range v.Documents {
-			documents = append(documents, d)
-			keys = append(keys, record.DocumentKey(d.Tag))
-		}
+		documents = append(documents, v.Documents...)
+	}
+	return documents
+}
+
+// compare finds the outcome of each document, were it anchored: it is Existing if the caller's institution holds it.
+func compare(stub shim.ChaincodeStubInterface, mspID string, documents []record.Document) ([]record.Outcome, error) {
+	keys := make([]string, 0, len(documents))
+	for _, d := range documents {
+		keys = append(keys, record.DocumentKey(d.Tag))
 	}
 	values, err := readStates(stub, keys)
 	if err != nil {

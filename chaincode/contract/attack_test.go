@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hyperledger/fabric-chaincode-go/v2/shim"
 
@@ -24,15 +25,13 @@ func (w *world) as(id string, p *person, function string, q record.Request, note
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	var transient map[string][]byte
-	if len(notes) > 0 {
-		sealed, err := json.Marshal(notes)
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		transient = map[string][]byte{record.SealedField: sealed}
-	}
-	tx := w.ledger.endorseAs(id, p.creator, transient, function, string(text))
+	return w.asWith(id, p, function, string(text), sealedNotes(w.t, notes))
+}
+
+// asWith is as, with any transient data.
+func (w *world) asWith(id string, p *person, function, text string, transient map[string][]byte) *record.Error {
+	w.t.Helper()
+	tx := w.ledger.endorseAs(id, p.creator, transient, function, text)
 	if tx.response.GetStatus() != shim.OK {
 		return refusalOf(w.t, tx)
 	}
@@ -253,5 +252,101 @@ func TestASquattedDocumentIsAConflict(t *testing.T) {
 	tx = w.ledger.endorse(w.b.appliance.creator, transient(t, squat), record.AnchorFunction)
 	if result, _ = record.DecodeResult(tx.response.GetPayload()); result.Outcomes[0] != record.Existing {
 		t.Errorf("its own again: got %v", result.Outcomes)
+	}
+}
+
+// TestNobodyReleasesWhatTheyDoNotHold: an institution seals keys of its own as those of another's documents, for a reader with
+// every right; or gives its own doctor what is another's. It is refused, and the patient sees it.
+func TestNobodyReleasesWhatTheyDoNotHold(t *testing.T) {
+	w := newWorld(t)
+	letter := w.letter(w.a, w.reference, "letter")
+	grant := w.grants(w.patient, w.b.doctor, w.reference, record.Read, everything())
+	forged := sealedOf(letter)
+	forged.Versions[0].Documents[0].CID = content("forged")
+	for _, h := range []*hospital{w.b, w.c} {
+		for _, sealed := range []record.SealedRelease{sealedOf(letter), forged} {
+			for _, to := range []record.Release{w.releaseTo(w.b.doctor, grant.Request), w.releaseTo(w.patient, record.ID{})} {
+				w.refuseRelease(record.Forbidden, h, to, sealed)
+			}
+		}
+	}
+	for _, denial := range w.denials(w.reference) {
+		if denial.Actor != w.b.appliance.id && denial.Actor != w.c.appliance.id {
+			t.Errorf("denied %+v", denial)
+		}
+	}
+	if n := len(w.denials(w.reference)); n != 8 {
+		t.Errorf("%d attempts are in the audit, want 8", n)
+	}
+	w.refuse(record.Forbidden, newPerson(t, w.a.mspID, record.ApplianceRole, w.a.appliance.id), record.ReleaseFunction,
+		w.releaseTo(w.b.doctor, grant.Request))
+}
+
+// TestNoReleaseIsDatedBack: after a grant's end nothing is released, however far back peers let a transaction be dated.
+func TestNoReleaseIsDatedBack(t *testing.T) {
+	w := newWorld(t)
+	letter := w.letter(w.a, w.reference, "letter")
+	grant := w.grants(w.patient, w.b.doctor, w.reference, record.Read, everything())
+	end := w.now().AddDate(0, 1, 0)
+	dated := func(at time.Time) *record.Error {
+		w := w.copy(t)
+		w.ledger.now = at
+		_, refused := w.release(w.a, w.releaseTo(w.b.doctor, grant.Request), sealedOf(letter))
+		return refused
+	}
+	if refused := dated(end.Add(-record.ClockSkew - time.Second)); refused != nil {
+		t.Errorf("in the last second: %v", refused)
+	}
+	for _, at := range []time.Time{end.Add(-record.ClockSkew), end, end.Add(time.Hour)} { // the first is dated back at the end
+		if refused := dated(at); refused == nil || refused.Code != record.Forbidden {
+			t.Errorf("at %s: %v", at, refused)
+		}
+	}
+	w.must(w.patient, record.RevokeFunction, grant)
+	if refused := dated(w.now().Add(-record.ClockSkew)); refused == nil || refused.Code != record.Forbidden {
+		t.Errorf("dated before it was revoked: %v", refused)
+	}
+}
+
+// TestClaimedCopiesOpenNothingElsewhere: hospital B says that it holds copies of A's record, of which nobody can see whether it
+// does, and puts its own doctor in charge. A does not give that doctor anything for it, nor for a grant that they have not; it
+// does for one that they have, which the supervision does not stand before.
+func TestClaimedCopiesOpenNothingElsewhere(t *testing.T) {
+	w := newWorld(t)
+	letter := w.letter(w.a, w.reference, "letter")
+	link := record.Link{Patient: w.reference, To: w.register(w.b, nil)}
+	w.must(w.a.staff, record.LinkFunction, link)
+	w.must(w.b.staff, record.LinkFunction, link)
+	w.supervises(w.b, w.b.doctor, link.To, time.Time{})
+	w.must(w.b.appliance, record.HoldCopyFunction, allCopies(letter, link.To))
+	w.reads(w.b.doctor, letter, record.BasisSupervision)
+
+	w.refuseRelease(record.Forbidden, w.a, w.releaseTo(w.b.doctor, record.ID{}), sealedOf(letter))
+	w.mustRelease(w.b, w.releaseTo(w.b.doctor, record.ID{}), sealedCopies(letter))
+	grant := w.grants(w.patient, w.b.doctor, w.reference, record.Read, everything())
+	w.reads(w.b.doctor, letter, record.BasisGrant) // whoever asks: both custodians go by the same right
+	w.mustRelease(w.a, w.releaseTo(w.b.doctor, grant.Request), sealedOf(letter))
+	w.mustRelease(w.b, w.releaseTo(w.b.doctor, grant.Request), sealedCopies(letter))
+}
+
+// TestNoReleaseIsReplaced: what a reader was given must not be exchanged afterwards, whether it is there still or was ended.
+func TestNoReleaseIsReplaced(t *testing.T) {
+	for name, ended := range map[string]bool{"there": false, "ended": true} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			letter := w.letter(w.a, w.reference, "letter")
+			first, second := twins()
+			text := string(mustJSON(t, w.releaseTo(w.patient, record.ID{})))
+			sealed := sealedOf(letter)
+			if refused := w.asWith(first, w.a.appliance, record.ReleaseFunction, text, sealedField(sealed)); refused != nil {
+				t.Fatal(refused)
+			}
+			id := w.releases(w.reference, w.patient.id)[0].ID
+			if ended {
+				w.must(w.a.appliance, record.EndReleaseFunction, endOf(w.releaseTo(w.patient, record.ID{}), id))
+			}
+			sealed.Metadata = []byte("another")
+			wantTwin(t, w.asWith(second, w.a.appliance, record.ReleaseFunction, text, sealedField(sealed)))
+		})
 	}
 }

@@ -28,8 +28,8 @@ func (a *Audit) GetEvaluateTransactions() []string {
 }
 
 // Access decides on attempts to open records, and writes each to its patient's audit (record.Accesses): by the reader, by
-// the appliance of the reader's institution, or by that of the patient's; a release by the last only. The result is a list
-// of record.Access, in their order. One attempt that is not the caller's to bring refuses all.
+// the appliance of the reader's institution, or by that of the patient's. The result is a list of record.Access, in their
+// order. One attempt that is not the caller's to bring refuses all.
 func (a *Audit) Access(ctx contractapi.TransactionContextInterface, request string) (string, error) {
 	return act(ctx, record.ActAccess, request, access)
 }
@@ -86,7 +86,7 @@ func (tx *transaction) mayReport(a record.AccessAttempt) error {
 	switch {
 	case holder == nil:
 		return nil
-	case c.refused != nil || a.Release:
+	case c.refused != nil:
 		return holder
 	case c.participant.ID == a.Participant || c.requireOf(a.Participant.Institution(), record.ApplianceRole) == nil:
 		return nil
@@ -111,14 +111,10 @@ func (tx *transaction) attempt(a record.AccessAttempt) (record.Access, error) {
 	if err != nil {
 		return access, err
 	}
-	e := record.AuditEntry{
+	tx.audit(record.AuditEntry{
 		Patient: a.Patient, Denied: !access.Allowed, Basis: access.Basis, Subject: a.Participant, Record: a.Record,
 		About: a.Session, Until: access.Until,
-	}
-	if a.Release {
-		e.Action = record.ActRelease
-	}
-	tx.audit(e)
+	})
 	return access, nil
 }
 

@@ -35,56 +35,46 @@ func TestAccess(t *testing.T) {
 	w := newWorld(t)
 	letter, other := w.letter(w.a, w.reference, "letter"), w.letter(w.a, w.register(w.a, nil), "other")
 	w.grants(w.patient, w.b.doctor, w.reference, record.Read, letters())
-	release := attempt(w.b.doctor, letter)
-	release.Release = true
 
 	answer := w.must(w.a.appliance, record.AccessFunction,
-		attempts(attempt(w.b.doctor, letter), attempt(w.b.doctor, other), attempt(w.patient, letter), release))
+		attempts(attempt(w.b.doctor, letter), attempt(w.b.doctor, other), attempt(w.patient, letter)))
 	var bases []record.Basis
 	var allowed []bool
 	for _, a := range result[[]record.Access](w, answer) {
 		bases, allowed = append(bases, a.Basis), append(allowed, a.Allowed)
 	}
-	if !slices.Equal(bases, []record.Basis{record.BasisGrant, record.NoBasis, record.BasisPatient, record.BasisGrant}) ||
-		!slices.Equal(allowed, []bool{true, false, true, true}) {
+	if !slices.Equal(bases, []record.Basis{record.BasisGrant, record.NoBasis, record.BasisPatient}) ||
+		!slices.Equal(allowed, []bool{true, false, true}) {
 		t.Errorf("decided %v by %v", allowed, bases)
 	}
 	for _, want := range []record.AuditEntry{
 		{Patient: w.reference, Action: record.ActAccess, Basis: record.BasisGrant, Subject: w.b.doctor.id, Record: letter.Record, Until: w.now().AddDate(0, 1, 0)},
 		{Patient: other.Patient, Action: record.ActAccess, Denied: true, Subject: w.b.doctor.id, Record: other.Record},
 		{Patient: w.reference, Action: record.ActAccess, Basis: record.BasisPatient, Subject: w.patient.id, Record: letter.Record},
-		{Patient: w.reference, Action: record.ActRelease, Basis: record.BasisGrant, Subject: w.b.doctor.id, Record: letter.Record, Until: w.now().AddDate(0, 1, 0)},
 	} {
 		want.Actor, want.About = w.a.appliance.id, record.ID{7}
 		w.wantAudit(want.Patient, want)
 	}
 }
 
-// TestAccessIsReported: by the reader or their appliance, or by the patient's; keys are released by the last only.
+// TestAccessIsReported: by the reader or their appliance, or by the patient's.
 func TestAccessIsReported(t *testing.T) {
 	base := newWorld(t)
 	letter := base.letter(base.a, base.reference, "letter")
 	mine := attempt(base.b.doctor, letter)
-	released := mine
-	released.Release = true
 	for name, test := range map[string]struct {
 		by     *person
 		q      record.Accesses
 		refuse record.Code
 	}{
-		"by the reader":                     {base.b.doctor, attempts(mine), ""},
-		"by the reader's appliance":         {base.b.appliance, attempts(mine), ""},
-		"by the patient's appliance":        {base.a.appliance, attempts(mine), ""},
-		"by another appliance":              {base.c.appliance, attempts(mine), record.Forbidden},
-		"by another doctor":                 {base.b.locum, attempts(mine), record.Forbidden},
-		"by the patient":                    {base.patient, attempts(mine), record.Forbidden},
-		"by staff":                          {base.a.staff, attempts(mine), record.Forbidden},
-		"one that is not the reader's":      {base.b.doctor, attempts(mine, attempt(base.b.locum, letter)), record.Forbidden},
-		"released by the appliance":         {base.a.appliance, attempts(released), ""},
-		"released by the reader":            {base.b.doctor, attempts(released), record.Forbidden},
-		"released by the reader's own":      {base.b.appliance, attempts(released), record.Forbidden},
-		"released by the patient's staff":   {base.a.staff, attempts(released), record.Forbidden},
-		"released by the patient's doctors": {base.a.doctor, attempts(released), record.Forbidden},
+		"by the reader":                {base.b.doctor, attempts(mine), ""},
+		"by the reader's appliance":    {base.b.appliance, attempts(mine), ""},
+		"by the patient's appliance":   {base.a.appliance, attempts(mine), ""},
+		"by another appliance":         {base.c.appliance, attempts(mine), record.Forbidden},
+		"by another doctor":            {base.b.locum, attempts(mine), record.Forbidden},
+		"by the patient":               {base.patient, attempts(mine), record.Forbidden},
+		"by staff":                     {base.a.staff, attempts(mine), record.Forbidden},
+		"one that is not the reader's": {base.b.doctor, attempts(mine, attempt(base.b.locum, letter)), record.Forbidden},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := base.copy(t)

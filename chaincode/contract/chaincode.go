@@ -27,6 +27,7 @@ func New() (*Chaincode, error) {
 		newDecisions(),
 		newAppointments(),
 		newConsent(),
+		newReleases(),
 		newAudit(),
 	)
 	if err != nil {

@@ -64,6 +64,12 @@ func (c *Consent) BreakGlass(ctx contractapi.TransactionContextInterface, reques
 	return act(ctx, record.ActBreakGlass, request, breakGlass)
 }
 
+// LateEmergency records an emergency at the caller's institution that was while the ledger was away, by its appliance
+// (record.LateEmergency). The reason goes with it, as a sealed note to the institution.
+func (c *Consent) LateEmergency(ctx contractapi.TransactionContextInterface, request string) (string, error) {
+	return act(ctx, record.ActLateEmergency, request, lateEmergency)
+}
+
 // Review says whether an emergency was one, by the office of that institution (record.Review).
 func (c *Consent) Review(ctx contractapi.TransactionContextInterface, request string) (string, error) {
 	return act(ctx, record.ActReview, request, review)

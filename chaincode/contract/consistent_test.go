@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -106,7 +107,66 @@ func consistentAct(tx *transaction) error {
 	if entries == 0 && len(tx.writes)+len(tx.private) > 0 {
 		return fmt.Errorf("writes %d keys and no audit", len(tx.writes))
 	}
+	if err := consistentReleases(tx); err != nil {
+		return err
+	}
 	return consistentWrites(tx)
+}
+
+// consistentReleases says what is wrong with the releases that are made or ended: each stands on the ledger and, sealed, in the
+// collection, of the same documents, or is deleted from both. All else in the collection are notes, which are only made.
+func consistentReleases(tx *transaction) error {
+	releases := 0
+	for at, value := range tx.private {
+		key, ours := strings.CutPrefix(at, record.MembersCollection+"/")
+		if !ours {
+			return fmt.Errorf("writes %q, of another collection", at)
+		}
+		if !record.IsReleaseKey(key) || len(key) == len(record.SealedKey(record.ID{}, record.ParticipantID{})) {
+			if value == nil {
+				return fmt.Errorf("purges the note %q", key)
+			}
+			continue
+		}
+		releases++
+		public, there := tx.writes[key]
+		if !there || (public == nil) != (value == nil) {
+			return fmt.Errorf("of %q, ledger and collection differ", key)
+		}
+		if value == nil {
+			continue
+		}
+		stored, err := record.DecodeRelease(public)
+		if err != nil {
+			return err
+		}
+		sealed, err := record.DecodeSealedRelease(value)
+		if err != nil {
+			return err
+		}
+		if !slices.Equal(stored.Documents, tagsOf(sealed)) {
+			return fmt.Errorf("%q is of %v, and sealed are %v", key, stored.Documents, tagsOf(sealed))
+		}
+	}
+	for key := range tx.writes {
+		if record.IsReleaseKey(key) {
+			releases--
+		}
+	}
+	if releases != 0 {
+		return fmt.Errorf("%d more releases in the collection than on the ledger", releases)
+	}
+	return nil
+}
+
+// tagsOf are the documents of a release.
+func tagsOf(r record.SealedRelease) (tags []record.Tag) {
+	for _, v := range r.Versions {
+		for _, d := range v.Documents {
+			tags = append(tags, d.Tag)
+		}
+	}
+	return tags
 }
 
 func consistentWrites(tx *transaction) error {
@@ -124,7 +184,12 @@ func consistentValue(key string, value []byte) error {
 	if key == "" || !utf8.ValidString(key) {
 		return errors.New("no key of Fabric's")
 	}
+	if value == nil && key[0] != 'K' {
+		return errors.New("deletes it")
+	}
 	switch key[0] {
+	case 'K':
+		return consistentRelease(key, value)
 	case 'D':
 		d, err := record.DecodeDocument(value)
 		return same(value, d.Encode(), err)
@@ -155,6 +220,14 @@ func consistentValue(key string, value []byte) error {
 		err = fmt.Errorf("the value is of %q", named)
 	}
 	return err
+}
+
+func consistentRelease(key string, value []byte) error {
+	if _, _, _, err := record.ParseReleaseKey(key); err != nil || value == nil {
+		return err
+	}
+	r, err := record.DecodeRelease(value)
+	return same(value, r.Encode(), err)
 }
 
 // nouns give for the prefix of a key what reads its value, and the key, or the beginning of it, that the value names.

@@ -109,8 +109,27 @@ func holdCopies(tx *transaction, q record.Copies) (any, error) {
 	}
 	for _, r := range records {
 		tx.audit(record.AuditEntry{Patient: q.Of, Basis: record.BasisAppliance, Record: r})
+		if err := tx.addHolder(record.RecordName{Patient: q.Of, Record: r}); err != nil {
+			return nil, err
+		}
 	}
 	return nil, nil
+}
+
+// addHolder writes to a record of another institution's patient that the caller's institution holds copies of it.
+func (tx *transaction) addHolder(q record.RecordName) error {
+	us := tx.caller.institution.Institution()
+	status, err := tx.statusOf(q)
+	switch {
+	case err != nil:
+		return err
+	case q.Patient.Institution() == us || slices.Contains(status.Holders, us):
+		return nil
+	case len(status.Holders) >= record.MaxHolders:
+		return record.Errorf(record.WrongState, "%d other institutions hold copies of the record: no more can", len(status.Holders))
+	}
+	status.Holders = append(status.Holders, us)
+	return tx.putStatus(status)
 }
 
 // mayHold refuses who is not the appliance of an institution with a linked patient.
@@ -120,7 +139,7 @@ func (tx *transaction) mayHold(q record.Copies) error {
 	}
 	p, _, err := tx.patient(q.Patient)
 	if err == nil && !p.LinkedTo(q.Of) {
-		err = record.Errorf(record.Forbidden, "the patients are not linked: have the patient or both institutions link them")
+		err = errUnlinked()
 	}
 	return err
 }
@@ -139,7 +158,7 @@ func (tx *transaction) holdCopy(of record.Reference, c record.Copy) (added bool,
 		return false, sameCopy(c, value)
 	}
 	held := record.StoredHolding{CID: c.CID, Anchoring: record.AnchoringID(tx.id)}
-	tx.writes = append(tx.writes, pending{key, held.Encode()})
+	tx.writes = append(tx.writes, pending{key: key, value: held.Encode()})
 	return true, nil
 }
 
@@ -188,15 +207,17 @@ func (tx *transaction) requireInVersion(of record.Reference, c record.Copy) erro
 	if err != nil {
 		return err
 	}
-	if len(value) == 0 {
-		return record.Errorf(record.NotFound, "the record has no version %s: check its name", c.Version)
-	}
-	v, err := record.DecodeVersion(key, value)
+	v, err := versionAt(key, value)
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(v.Documents, func(d record.Document) bool { return d.Tag == c.Tag }) {
-		return record.Errorf(record.NotFound, "the version %s brought no document %s: check its tag", c.Version, c.Tag)
+	return requireBrought(v, c.Tag)
+}
+
+// requireBrought refuses a document that a version did not bring.
+func requireBrought(v record.AnchoredVersion, t record.Tag) error {
+	if !slices.ContainsFunc(v.Documents, func(d record.Document) bool { return d.Tag == t }) {
+		return record.Errorf(record.NotFound, "the version %s brought no document %s: check its tag", v.Name(), t)
 	}
 	return nil
 }

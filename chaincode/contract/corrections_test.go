@@ -1,6 +1,7 @@
 package contract_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -146,6 +147,49 @@ func TestHoldCopy(t *testing.T) {
 	another.Copies = []record.Copy{q.Copies[0]}
 	another.Copies[0].CID = content("other")
 	w.refuse(record.Exists, w.b.appliance, record.HoldCopyFunction, another)
+}
+
+// TestHolders: the record says who else holds copies of it.
+func TestHolders(t *testing.T) {
+	w := newWorld(t)
+	study, q := w.copied()
+	name := record.RecordName{Patient: w.reference, Record: study.Record}
+	w.must(w.a.appliance, record.StableFunction, record.StableRecords{Records: []record.RecordName{name}})
+	w.must(w.b.appliance, record.HoldCopyFunction, q)
+	b := w.b.institution.id.Institution()
+	if s := w.statusOf(name); !slices.Equal(s.Holders, []record.InstitutionPrefix{b}) || s.Stable.IsZero() {
+		t.Errorf("status %+v", s)
+	}
+	height := w.ledger.state[record.StatusKey(name.Patient, name.Record)].height
+	q.Copies = append(q.Copies, record.Copy{Record: study.Record, Version: study.Name(), Tag: tag("slice 3"), CID: content("copy 3")})
+	w.must(w.b.appliance, record.HoldCopyFunction, q)
+	if w.ledger.state[record.StatusKey(name.Patient, name.Record)].height != height {
+		t.Error("the status was written again, though the holder stands there")
+	}
+
+	third := w.register(w.c, w.patient)
+	w.must(w.patient, record.LinkFunction, record.Link{Patient: w.reference, To: third})
+	w.must(w.c.appliance, record.HoldCopyFunction, allCopies(study, third))
+	if s := w.statusOf(name); !slices.Equal(s.Holders, []record.InstitutionPrefix{b, w.c.institution.id.Institution()}) {
+		t.Errorf("status %+v", s)
+	}
+}
+
+// TestHoldersAreOthers: what another institution brought by a grant, and the patient's own holds as a copy, has no holder but the
+// patient's own.
+func TestHoldersAreOthers(t *testing.T) {
+	w := newWorld(t)
+	w.grants(w.patient, w.b.doctor, w.reference, record.Write, everything())
+	letter := w.written(w.b.doctor, "letter")
+	if refused := w.bring(w.b, letter); refused != nil {
+		t.Fatal(refused)
+	}
+	merged := w.register(w.a, nil)
+	w.must(w.a.staff, record.MergeFunction, record.Link{Patient: w.reference, To: merged})
+	w.must(w.a.appliance, record.HoldCopyFunction, allCopies(letter, merged))
+	if s := w.statusOf(record.RecordName{Patient: w.reference, Record: letter.Record}); len(s.Holders) != 0 {
+		t.Errorf("status %+v", s)
+	}
 }
 
 func TestHoldCopyRefuses(t *testing.T) {

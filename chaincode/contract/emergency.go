@@ -1,7 +1,9 @@
 package contract
 
 import (
+	"crypto/ecdsa"
 	"slices"
+	"time"
 
 	"github.com/medanchor/medanchor/chaincode/record"
 )
@@ -26,7 +28,7 @@ func breakGlass(tx *transaction, q record.Emergency) (any, error) {
 	if slices.ContainsFunc(relation.Grants, same) {
 		return nil, record.Errorf(record.Exists, "the glass is broken for this already: read, and ask again once it is over")
 	}
-	if err := tx.openGlass(doctor); err != nil {
+	if err := tx.openGlass(doctor, tx.id, record.MaxOpenGlass); err != nil {
 		return nil, err
 	}
 	until := tx.now.Add(record.BreakGlassTime)
@@ -56,18 +58,96 @@ func (tx *transaction) requireReason(patient record.Reference) error {
 	return err
 }
 
-// openGlass counts one more emergency of the doctor that waits for review.
-func (tx *transaction) openGlass(doctor record.ParticipantID) error {
+// openGlass counts one more emergency of the doctor that waits for review, of which there are not to be more than most.
+func (tx *transaction) openGlass(doctor record.ParticipantID, id record.ID, most int) error {
 	glass, _, err := load[record.OpenGlass](tx, record.GlassKey(doctor))
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	if len(glass.Open) >= record.MaxOpenGlass {
+	case slices.Contains(glass.Open, id) && id == tx.id:
+		return errTwin()
+	case slices.Contains(glass.Open, id):
+		return errRecorded()
+	case len(glass.Open) >= most:
 		return record.Errorf(record.WrongState, "%d of the doctor's emergencies wait for review: ask the patients' institutions "+
 			"to review them", len(glass.Open))
 	}
-	glass.V, glass.Open = record.SchemaVersion, append(glass.Open, tx.id)
+	glass.V, glass.Open = record.SchemaVersion, append(glass.Open, id)
 	return tx.put(record.GlassKey(doctor), glass)
+}
+
+// lateEmergency records an emergency that was while the ledger was away. What happened must not be lost: it does not matter that
+// the doctor was suspended since, or has another key, or that many of their emergencies wait for review.
+func lateEmergency(tx *transaction, q record.LateEmergency) (any, error) {
+	if err := tx.caller.requireOf(q.Patient.Institution(), record.ApplianceRole); err != nil {
+		return nil, err
+	}
+	relation, err := tx.relation(q.Patient, q.Participant)
+	if err != nil {
+		return nil, err
+	}
+	if slices.ContainsFunc(relation.Grants, func(g record.Grant) bool { return g.ID == q.ID }) {
+		return nil, errRecorded()
+	}
+	if err := tx.checkStatement(q); err != nil {
+		return nil, err
+	}
+	if err := tx.requireReason(q.Patient); err != nil {
+		return nil, err
+	}
+	if err := tx.openGlass(q.Participant, q.ID, record.MaxOpenGlass+record.MaxOpenLate); err != nil {
+		return nil, err
+	}
+	at := q.Time.UTC()
+	until := at.Add(record.BreakGlassTime)
+	tx.audit(record.AuditEntry{
+		Patient: q.Patient, Basis: record.BasisBreakGlass, Subject: q.Participant, Record: q.Record, About: q.ID, Until: until,
+	})
+	return nil, tx.addGrant(relation, record.Grant{
+		ID: q.ID, Basis: record.BasisBreakGlass, Mode: record.Read, Scope: record.Scope{Records: []record.Tag{q.Record}},
+		Purpose: record.Treatment, State: record.Approved, Asked: at, Decided: at,
+		DecidedBy: []record.ParticipantID{q.Participant}, Until: until, Late: true,
+	})
+}
+
+func errRecorded() error {
+	return record.Errorf(record.Exists, "the emergency is recorded already")
+}
+
+// checkStatement refuses what no doctor of the institution signed, or of a time that cannot be.
+func (tx *transaction) checkStatement(q record.LateEmergency) error {
+	if q.Participant.Institution() != q.Patient.Institution() {
+		return record.Errorf(record.Forbidden, "the doctor is of another institution than the patient")
+	}
+	doctor, err := tx.professional(q.Participant)
+	if err != nil {
+		return err
+	}
+	if q.Time.After(tx.now.Add(record.ClockSkew)) || tx.now.After(q.Time.Add(record.MaxLateEmergency)) {
+		return record.Errorf(record.BadRequest, "the emergency is to come, or was more than %d days ago: check the clock",
+			record.MaxLateEmergency/(24*time.Hour))
+	}
+	key, err := tx.statedBy(doctor, q)
+	if err == nil && !verify(key, q.Message(), q.Signature) {
+		err = record.Errorf(record.WrongState, "the statement is not signed with the doctor's key: if they have another one now, "+
+			"send the one that signed as signing_key")
+	}
+	return err
+}
+
+// statedBy gives the key that should verify a statement: the doctor's, or one that was theirs, if the statement is not later than
+// they got the present one. It is nil if it is none.
+func (tx *transaction) statedBy(doctor record.Participant, q record.LateEmergency) (*ecdsa.PublicKey, error) {
+	der := doctor.SigningKey
+	if len(q.SigningKey) > 0 {
+		der = q.SigningKey
+		bound, _, err := load[record.Binding](tx, record.BindingKey(record.FingerprintOf(doctor.MSPID, der)))
+		if err != nil || bound.Participant != doctor.ID || bound.Retired && q.Time.After(doctor.Since) {
+			return nil, err
+		}
+	}
+	key, _ := parseKey(der)
+	return key, nil
 }
 
 // review is never by the doctor: no doctor is of an institution's office.

@@ -213,10 +213,7 @@ func (tx *transaction) versionToErase(q record.RecordName, name record.Tag, rete
 	if err != nil {
 		return v, err
 	}
-	if len(value) == 0 {
-		return v, record.Errorf(record.NotFound, "the record has no version %s: check its name", name)
-	}
-	if v, err = record.DecodeVersion(key, value); err != nil {
+	if v, err = versionAt(key, value); err != nil {
 		return v, err
 	}
 	anchoring, err := anchoringOf(tx.stub, v.Anchoring)
@@ -268,7 +265,9 @@ func (tx *transaction) eraseDocuments(tags []record.Tag, tombstone record.Tombst
 		if d.Erased() {
 			continue
 		}
-		tx.writes = append(tx.writes, pending{keys[i], record.StoredDocument{Tombstone: tombstone}.Encode()})
+		tx.writes = append(tx.writes, pending{
+			key: keys[i], value: record.StoredDocument{Tombstone: tombstone}.Encode(),
+		})
 		n++
 	}
 	return n, nil
@@ -293,7 +292,9 @@ func (tx *transaction) eraseCopies(tags []record.Tag, tombstone record.Tombstone
 		if h.Erased() {
 			continue
 		}
-		tx.writes = append(tx.writes, pending{key, record.StoredHolding{Tombstone: tombstone}.Encode()})
+		tx.writes = append(tx.writes, pending{
+			key: key, value: record.StoredHolding{Tombstone: tombstone}.Encode(),
+		})
 		n++
 	}
 	return n, nil

@@ -57,8 +57,8 @@ func (r row) valid(s *scene) *call {
 		return c
 	}
 	c.arguments = []string{string(mustJSON(s.t, r.prepare(s, who)))}
-	if r.notes != nil {
-		c.transient = mustJSON(s.t, r.notes(s))
+	for field, wire := range r.transient(s) {
+		c.field, c.transient = field, wire
 	}
 	return c
 }

@@ -32,18 +32,32 @@ func (tx *transaction) grant(q record.Approval) (r record.Relation, g *record.Gr
 	return r, &r.Grants[i], nil
 }
 
-// addGrant writes a new request or grant of the transaction's ID. If there are too many, the oldest gives way that is
-// settled: the audit still tells of it.
+// addGrant writes a new request or grant: of the transaction's ID, unless it has its own. If there are too many, the oldest gives
+// way that is settled: the audit still tells of it. Those that were recorded late are counted for themselves.
 func (tx *transaction) addGrant(r record.Relation, g record.Grant) error {
-	if len(r.Grants) >= record.MaxGrants {
-		i := slices.IndexFunc(r.Grants, func(g record.Grant) bool { return g.Settled(tx.now) })
-		if i < 0 {
-			return record.Errorf(record.WrongState, "the participant has %d requests and grants of this patient that are open: "+
-				"give one back, or have it decided, first", len(r.Grants))
-		}
-		r.Grants = slices.Delete(r.Grants, i, i+1)
+	most := record.MaxGrants
+	if g.Late {
+		most = record.MaxOpenLate
 	}
-	g.ID, g.Asked = tx.id, tx.now
+	oldest, n := -1, 0 // of the settled ones, and how many there are
+	for i, other := range r.Grants {
+		if other.Late != g.Late {
+			continue
+		}
+		if n++; oldest < 0 && other.Settled(tx.now) {
+			oldest = i
+		}
+	}
+	if n >= most {
+		if oldest < 0 {
+			return record.Errorf(record.WrongState, "the participant has %d requests and grants of this patient that are open: "+
+				"give one back, or have it decided or reviewed, first", n)
+		}
+		r.Grants = slices.Delete(r.Grants, oldest, oldest+1)
+	}
+	if g.ID.IsZero() {
+		g.ID, g.Asked = tx.id, tx.now
+	}
 	r.Grants = append(r.Grants, g)
 	return tx.putRelation(r)
 }

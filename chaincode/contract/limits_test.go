@@ -127,9 +127,34 @@ func limits() map[string]limit {
 			return w.try(w.a.appliance, record.StableFunction, q)
 		}},
 		"MaxCopies":           {record.MaxCopies, record.BadRequest, copies},
+		"MaxHolders":          {record.MaxHolders, record.WrongState, holders},
 		"MaxAccesses":         {record.MaxAccesses, record.BadRequest, accesses},
 		"MaxErasure":          {record.MaxErasure, record.BadRequest, func(w *world, n int) *record.Error { return w.eraseAll(n, 1) }},
 		"MaxErasureDocuments": {record.MaxErasureDocuments, record.BadRequest, eraseDocuments},
+		"MaxReleaseDocuments": {record.MaxReleaseDocuments, record.BadRequest, func(w *world, n int) *record.Error {
+			return w.releaseMany(1, n, 0)
+		}},
+		"MaxReleaseRecords": {record.MaxReleaseRecords, record.BadRequest, func(w *world, n int) *record.Error {
+			return w.releaseMany(n, 1, 0)
+		}},
+		"MaxReleaseMetadata": {record.MaxReleaseMetadata, record.BadRequest, func(w *world, n int) *record.Error {
+			return w.releaseMany(1, 1, n)
+		}},
+		"MaxEndedReleases": {record.MaxEndedReleases, record.BadRequest, func(w *world, n int) *record.Error {
+			end := record.ReleaseEnd{Patient: w.reference}
+			for i := range n {
+				end.Releases = append(end.Releases, record.ReleaseName{Recipient: w.patient.id, ID: record.ID{1, byte(i)}})
+			}
+			return w.try(w.a.appliance, record.EndReleaseFunction, end)
+		}},
+		"MaxLateEmergency": {int(record.MaxLateEmergency / time.Second), record.BadRequest, func(w *world, n int) *record.Error {
+			return w.record(w.a, at(-time.Duration(n)*time.Second)(w))
+		}},
+		"MaxOpenLate": {record.MaxOpenLate, record.WrongState, func(w *world, n int) *record.Error {
+			return times(n, func(i int) *record.Error {
+				return w.record(w.a, w.late(w.a.doctor, w.reference, tag(fmt.Sprint(i))))
+			})
+		}},
 		"MaxVersions": {record.MaxVersions, record.BadRequest, func(w *world, n int) *record.Error {
 			return w.anchorMany(n, 1)
 		}},
@@ -258,18 +283,19 @@ func retention(years int) record.Institution {
 func pages(w *world, n int) (refused *record.Error) {
 	patient, institution := w.reference.String(), w.a.institution.id.String()
 	accepted := 0
-	for _, list := range [][2]string{
+	for _, list := range [][]string{
 		{record.ListFunction, patient},
 		{record.ListInstitutionFunction, institution},
 		{record.ParticipantsFunction, institution},
 		{record.PatientsFunction, institution},
 		{record.RelationsFunction, patient},
+		{record.ReleasesFunction, patient, w.a.doctor.id.String()},
 		{record.AuditFunction, patient},
 		{record.InstitutionAuditFunction, institution},
 		{record.PatientAppointmentsFunction, patient},
 		{record.DoctorAppointmentsFunction, w.a.doctor.id.String()},
 	} {
-		tx := w.ledger.endorse(w.a.institution.creator, nil, list[0], list[1], fmt.Sprint(n), "")
+		tx := w.ledger.endorse(w.a.institution.creator, nil, append(list, fmt.Sprint(n), "")...)
 		if r := refusalOf(w.t, tx); r != nil {
 			refused = r
 		} else {
@@ -294,6 +320,32 @@ func copies(w *world, n int) *record.Error {
 		q.Copies = append(q.Copies, record.Copy{Record: v.Record, Version: v.Name(), Tag: d.Tag, CID: content("copy")})
 	}
 	return w.try(w.b.appliance, record.HoldCopyFunction, q)
+}
+
+// holders has as many institutions hold copies of a record, of which the last one says so.
+func holders(w *world, n int) *record.Error {
+	v := w.letter(w.a, w.reference, "letter")
+	status := record.RecordStatus{V: record.SchemaVersion, Patient: v.Patient, Record: v.Record}
+	for i := range n - 1 {
+		status.Holders = append(status.Holders, record.InstitutionPrefix{1, byte(i)})
+	}
+	w.store(record.StatusKey(v.Patient, v.Record), status)
+	theirs := w.register(w.b, w.patient)
+	w.must(w.patient, record.LinkFunction, record.Link{Patient: w.reference, To: theirs})
+	return w.try(w.b.appliance, record.HoldCopyFunction, allCopies(v, theirs))
+}
+
+// releaseMany releases records of as many documents to the patient.
+func (w *world) releaseMany(records, documents, metadata int) *record.Error {
+	var versions []record.Version
+	for i := range records {
+		versions = append(versions, w.many(fmt.Sprint("record ", i), documents))
+	}
+	w.anchor(w.a, versions...)
+	sealed := sealedOf(versions...)
+	sealed.Metadata = make([]byte, metadata)
+	_, refused := w.release(w.a, w.releaseTo(w.patient, record.ID{}), sealed)
+	return refused
 }
 
 func accesses(w *world, n int) *record.Error {

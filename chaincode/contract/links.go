@@ -66,6 +66,10 @@ func (tx *transaction) linkAgreed(q record.Link) (any, error) {
 
 func errLinked() error { return record.Errorf(record.Exists, "the two are linked already") }
 
+func errUnlinked() error {
+	return record.Errorf(record.Forbidden, "the patients are not linked: have the patient or both institutions link them")
+}
+
 func (tx *transaction) proposeLink(our, their record.Patient) error {
 	tx.acted = record.ActPropose
 	for _, p := range []record.Patient{our, their} {
@@ -206,4 +210,36 @@ func (tx *transaction) putPair(a, b record.Patient, basis record.Basis) error {
 		}
 	}
 	return nil
+}
+
+// handOver writes to the audit that the secret was given: the note that goes with it is all else.
+func handOver(tx *transaction, q record.HandOver) (any, error) {
+	if err := tx.caller.requireOf(q.Patient.Institution(), record.ApplianceRole); err != nil {
+		return nil, err
+	}
+	p, err := tx.registered(q.Patient)
+	switch {
+	case err != nil:
+		return nil, err
+	case !p.LinkedTo(q.To):
+		return nil, errUnlinked()
+	case q.Recipient.Institution() != q.To.Institution():
+		return nil, record.Errorf(record.Forbidden, "the recipient is not of the institution that the link leads to")
+	}
+	to, err := tx.participantOf(q.Recipient, record.ApplianceRole)
+	if err != nil {
+		return nil, err
+	}
+	if to.Status != record.Active {
+		return nil, record.Errorf(record.WrongState, "the recipient is %s", to.Status)
+	}
+	given, err := tx.noteFor(q.Recipient)
+	if err != nil {
+		return nil, err
+	}
+	if !given {
+		return nil, record.Errorf(record.BadRequest, "no secret is given: send it as a sealed note to the recipient")
+	}
+	tx.audit(record.AuditEntry{Patient: q.Patient, Basis: record.BasisAppliance, Subject: q.Recipient})
+	return nil, nil
 }

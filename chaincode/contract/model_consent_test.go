@@ -84,22 +84,38 @@ func (p *play) tooLong(until time.Time) bool { return until.Sub(p.model.now) > 1
 
 // settled says whether a grant is only history, and may give way when there are too many.
 func (m *model) settled(g *record.Grant) bool {
-	if g.Basis == record.BasisBreakGlass && g.Reviewed.IsZero() {
+	if g.Basis == record.BasisBreakGlass && g.Reviewed.IsZero() || g.Late && m.now.Sub(g.Asked) < 30*24*time.Hour+4*time.Minute {
 		return false
 	}
 	return g.State != record.Requested && g.State != record.Approved || m.over(g.Until)
 }
 
-// hasRoom says whether there may be one more grant of a doctor: at most 16, of which the settled give way.
-func (p *play) hasRoom(key relation) bool {
-	all := p.model.grants[key]
-	return len(all) < 16 || slices.ContainsFunc(all, p.model.settled)
+// hasRoom says whether there may be one more grant of a doctor: at most 16, of which the settled give way; and for themselves
+// 128 that were recorded late.
+func (p *play) hasRoom(key relation) bool { return p.roomFor(key, false) }
+
+func (p *play) roomFor(key relation, late bool) bool {
+	n, settled := 0, false
+	for _, g := range p.model.grants[key] {
+		if g.Late == late {
+			n, settled = n+1, settled || p.model.settled(g)
+		}
+	}
+	return settled || n < mostGrants(late)
+}
+
+func mostGrants(late bool) int {
+	if late {
+		return 128
+	}
+	return 16
 }
 
 func (p *play) addGrant(key relation, g *record.Grant) {
 	all := p.model.grants[key]
-	if len(all) == 16 {
-		i := slices.IndexFunc(all, p.model.settled)
+	alike := func(other *record.Grant) bool { return other.Late == g.Late }
+	if n := len(all) - len(slices.DeleteFunc(slices.Clone(all), alike)); n == mostGrants(g.Late) {
+		i := slices.IndexFunc(all, func(other *record.Grant) bool { return alike(other) && p.model.settled(other) })
 		all = slices.Delete(all, i, i+1)
 	}
 	p.model.grants[key] = append(all, g)
@@ -212,7 +228,7 @@ func (p *play) refer(rt *rapid.T) {
 	h := p.hospitalOf(home)
 	who := p.caller(rt, append(p.officeOf(q.Patient), h.doctor, h.locum)...)
 	key := relation{q.Patient, q.Participant}
-	supervises := p.model.bySupervision(question{reader: who.id, name: record.RecordName{Patient: q.Patient}}).Allowed
+	supervises := p.model.inCharge(who.id, q.Patient).Allowed
 	want := (p.model.office(who.id, home) || supervises) && p.model.active(q.Participant) &&
 		p.model.people[q.Participant].mspID != home && !p.model.noReferrals[home] && !p.model.over(q.Until) &&
 		q.Until.Sub(p.model.now) <= 90*24*time.Hour && p.hasRoom(key) &&
@@ -287,25 +303,20 @@ func (p *play) access(rt *rapid.T) {
 	version := pick(rt, "version", names...)
 	a := record.AccessAttempt{
 		Participant: reader.id, Patient: name.Patient, Record: name.Record, Version: version, Session: record.ID{1},
-		Release: rapid.Bool().Draw(rt, "release"),
 	}
 	home := p.hospitalOf(p.model.home[name.Patient])
 	who := p.caller(rt, reader, home.appliance, p.hospitalOf(reader.mspID).appliance)
 	holder := p.model.is(who.id, record.ApplianceRole) && who.mspID == home.mspID
 	own := p.model.is(who.id, record.ApplianceRole) && who.mspID == reader.mspID || p.model.active(who.id) && who == reader
-	want := holder || own && !a.Release
+	want := holder || own
 	p.do(rt, who, record.AccessFunction, record.Accesses{Accesses: []record.AccessAttempt{a}}, want)
 	if !want {
 		return
 	}
-	decided := p.model.check(question{a.Participant, name, p.model.versions[version].kind, record.Read})
+	decided := p.model.check(question{reader: a.Participant, name: name, kind: p.model.versions[version].kind, mode: record.Read})
 	entries := p.audit(name.Patient)
-	action := record.ActAccess
-	if a.Release {
-		action = record.ActRelease
-	}
 	if !slices.ContainsFunc(entries, func(e record.AuditEntry) bool {
-		return e.Time.Equal(p.model.now) && e.Action == action && e.Actor == who.id && e.Subject == reader.id &&
+		return e.Time.Equal(p.model.now) && e.Action == record.ActAccess && e.Actor == who.id && e.Subject == reader.id &&
 			e.Denied != decided.Allowed && e.Basis == decided.Basis && e.Record == name.Record
 	}) {
 		rt.Fatalf("no audit entry of %+v, which is decided as %+v", a, decided)

@@ -209,6 +209,14 @@ func (p *play) holdCopies(rt *rapid.T) {
 		(held == nil || !held.erased && held.cid == q.Copies[0].CID)
 	if _, ok := p.do(rt, who, record.HoldCopyFunction, q, want); ok && held == nil {
 		p.model.copies[copyKey{who.mspID, d}] = &modelDocument{cid: q.Copies[0].CID, mspID: who.mspID}
+		p.model.addHolder(v.name, who.mspID)
+	}
+}
+
+// addHolder notes who holds copies of another institution's record.
+func (m *model) addHolder(n record.RecordName, mspID string) {
+	if m.home[n.Patient] != mspID && !slices.Contains(m.holders[n], mspID) {
+		m.holders[n] = append(m.holders[n], mspID)
 	}
 }
 

@@ -25,6 +25,8 @@ type model struct {
 	documents    map[record.Tag]*modelDocument
 	versions     map[record.Tag]*modelVersion
 	copies       map[copyKey]*modelDocument
+	holders      map[record.RecordName][]string // MSP IDs of others that hold copies, by the record's name where it was first
+	releases     []*modelRelease
 	decisions    []*modelDecision
 	appointments []*record.Appointment
 }
@@ -94,6 +96,15 @@ type modelVersion struct {
 type copyKey struct {
 	mspID string
 	tag   record.Tag
+}
+
+type modelRelease struct {
+	id        record.ID
+	mspID     string // of who released
+	patient   record.Reference
+	recipient record.ParticipantID
+	until     time.Time
+	ended     bool
 }
 
 type modelDecision struct {
@@ -192,6 +203,7 @@ type question struct {
 	name   record.RecordName
 	kind   record.Kind // 0 if no version is named
 	mode   record.Mode
+	from   string // MSP ID of who holds what is read; empty for anybody
 }
 
 // check is the design's table of bases.
@@ -208,7 +220,7 @@ func (m *model) check(q question) record.Access {
 		if access := m.bySelf(q); access.Allowed {
 			return access
 		}
-		if access := m.bySupervision(q); access.Allowed {
+		if access := m.inCharge(q.reader, q.name.Patient); access.Allowed {
 			return access
 		}
 	}
@@ -216,6 +228,9 @@ func (m *model) check(q question) record.Access {
 		return access
 	}
 	if access := m.byLinkedGrant(q); access.Allowed {
+		return access
+	}
+	if access := m.byCopies(q); access.Allowed && q.mode == record.Read {
 		return access
 	}
 	return record.Access{Reason: record.DeniedNoBasis}
@@ -232,18 +247,37 @@ func (m *model) bySelf(q question) record.Access {
 	return record.Access{}
 }
 
-func (m *model) bySupervision(q question) record.Access {
-	if !m.is(q.reader, record.DoctorRole) || m.people[q.reader].mspID != m.home[q.name.Patient] {
+// byCopies is for a doctor whose hospital holds copies of the record, and put them in charge of the patient there.
+func (m *model) byCopies(q question) record.Access {
+	if m.people[q.reader] == nil {
 		return record.Access{}
 	}
-	for _, s := range m.supervisors[q.name.Patient] {
+	at := m.people[q.reader].mspID
+	p := m.patients[q.name.Patient]
+	if p == nil || !slices.Contains(m.holders[q.name], at) || q.from != "" && q.from != at {
+		return record.Access{}
+	}
+	for _, l := range p.links {
+		if access := m.inCharge(q.reader, l.to); access.Allowed {
+			return access
+		}
+	}
+	return record.Access{}
+}
+
+// inCharge is the access of a doctor whom the reference's institution put in charge.
+func (m *model) inCharge(doctor record.ParticipantID, patient record.Reference) record.Access {
+	if !m.is(doctor, record.DoctorRole) || m.people[doctor].mspID != m.home[patient] {
+		return record.Access{}
+	}
+	for _, s := range m.supervisors[patient] {
 		if m.over(s.Until) {
 			continue
 		}
-		if s.Participant == q.reader {
+		if s.Participant == doctor {
 			return record.Access{Allowed: true, Basis: record.BasisSupervision, Until: s.Until}
 		}
-		if until, on := m.onDuty(s.Team, q.reader); on {
+		if until, on := m.onDuty(s.Team, doctor); on {
 			return record.Access{Allowed: true, Basis: record.BasisSupervision, Until: earlier(s.Until, until)}
 		}
 	}

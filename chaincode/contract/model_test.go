@@ -35,6 +35,7 @@ func TestModel(t *testing.T) {
 type play struct {
 	*world
 	model      *model
+	stated     []record.LateEmergency // those that were tried to be recorded
 	all        []*person
 	doctors    []*person
 	patients   []*person
@@ -51,7 +52,7 @@ func newPlay(w *world, accepted map[string]int) *play {
 		supervisors: map[record.Reference][]record.Supervisor{}, grants: map[relation][]*record.Grant{},
 		records:   map[record.RecordName]*modelRecord{},
 		documents: map[record.Tag]*modelDocument{}, versions: map[record.Tag]*modelVersion{},
-		copies: map[copyKey]*modelDocument{},
+		copies: map[copyKey]*modelDocument{}, holders: map[record.RecordName][]string{},
 	}}
 	p.patients = []*person{w.patient, w.representative, w.enrol(w.b, record.PatientRole)}
 	p.all = slices.Clone(p.patients)
@@ -100,6 +101,7 @@ func (p *play) begin() {
 	c := record.Copy{Record: records()[0], Version: d, Tag: d, CID: content(p.b.mspID)}
 	p.must(p.b.appliance, record.HoldCopyFunction, record.Copies{Patient: b1, Of: a1, Copies: []record.Copy{c}})
 	p.model.copies[copyKey{p.b.mspID, d}] = &modelDocument{cid: c.CID, mspID: p.b.mspID}
+	p.model.addHolder(record.RecordName{Patient: a1, Record: c.Record}, p.b.mspID)
 }
 
 func newModelPatient(participant record.ParticipantID) *modelPatient {
@@ -132,7 +134,8 @@ func (p *play) actions() map[string]func(*rapid.T) {
 		"supervise":            p.supervise, "end supervision": p.endSupervision, "request": p.request, "approve": p.approve,
 		"reject": p.reject, "revoke": p.revoke, "relinquish": p.relinquish, "refer": p.refer, "break glass": p.breakGlass,
 		"review": p.review, "access": p.access, "propose decision": p.proposeDecision, "confirm": p.confirm,
-		"decline": p.decline,
+		"decline": p.decline, "release": p.releaseKeys, "end releases": p.endReleases, "hand over": p.handOver,
+		"late emergency": p.lateEmergency,
 	}
 	named := map[string]func(*rapid.T){"": p.holds}
 	for name, action := range actions {
@@ -207,7 +210,13 @@ func (p *play) registered(rt *rapid.T) record.Reference {
 // it was, but for the entry of a denial.
 func (p *play) do(rt *rapid.T, who *person, function string, request any, want bool, notes ...record.SealedNote,
 ) (record.ID, bool) {
-	answer, refused, tx := p.transact(who, function, request, notes...)
+	return p.doWith(rt, who, function, request, want, sealedNotes(p.t, notes))
+}
+
+// doWith is do, with any transient data.
+func (p *play) doWith(rt *rapid.T, who *person, function string, request any, want bool, transient map[string][]byte,
+) (record.ID, bool) {
+	answer, refused, tx := p.transactWith(who, function, request, transient)
 	if problem := consistent(tx, false); problem != nil {
 		rt.Fatalf("%s: %v", function, problem)
 	}
@@ -228,6 +237,7 @@ func (p *play) holds(rt *rapid.T) {
 		p.checkAccess(rt, i)
 	}
 	p.checkDocuments(rt)
+	p.checkReleases(rt)
 }
 
 func (p *play) checkAccess(rt *rapid.T, i int) {
@@ -255,6 +265,9 @@ func (p *play) checkAccess(rt *rapid.T, i int) {
 	if got.Allowed {
 		p.accepted["access by "+got.Basis.String()]++
 		own := p.model.grants[relation{q.name.Patient, q.reader}]
+		if got.Basis == record.BasisSupervision && reader.mspID != p.model.home[q.name.Patient] {
+			p.accepted["access by supervision where a copy is"]++
+		}
 		if !got.Grant.IsZero() && !slices.ContainsFunc(own, func(g *record.Grant) bool { return g.ID == got.Grant }) {
 			p.accepted["access by linked grant"]++
 		}

@@ -63,6 +63,12 @@ func (p *Patients) EndRepresentation(ctx contractapi.TransactionContextInterface
 	return act(ctx, record.ActEndRepresentation, request, endRepresentation)
 }
 
+// HandOver gives the patient's secret to an appliance of an institution with a link, by the appliance of the patient's
+// (record.HandOver). The secret goes with it, as a sealed note to the recipient.
+func (p *Patients) HandOver(ctx contractapi.TransactionContextInterface, request string) (string, error) {
+	return act(ctx, record.ActHandOver, request, handOver)
+}
+
 // Patient gives a record.Patient by reference.
 func (p *Patients) Patient(ctx contractapi.TransactionContextInterface, reference string) (string, error) {
 	return answer(patientByText(ctx.GetStub(), reference))

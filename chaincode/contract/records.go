@@ -151,6 +151,18 @@ func fullVersions(stub shim.ChaincodeStubInterface, patient, rec string) ([]reco
 	return versions, nil
 }
 
+// versionAt reads what stands under a version's key. NotFound if nothing does.
+func versionAt(key string, value []byte) (record.AnchoredVersion, error) {
+	if len(value) > 0 {
+		return record.DecodeVersion(key, value)
+	}
+	_, _, name, err := record.ParseVersionKey(key)
+	if err == nil {
+		err = record.Errorf(record.NotFound, "the record has no version %s: check its name", name)
+	}
+	return record.AnchoredVersion{}, err
+}
+
 // list gives a page of the versions between two keys.
 func list(stub shim.ChaincodeStubInterface, start, end string, pageSize int32, bookmark string) (record.Page, error) {
 	if pageSize < 1 || pageSize > record.MaxPageSize {

@@ -170,9 +170,6 @@ func kindOf(s state, patient record.Reference, rec, name record.Tag) (record.Kin
 	if err != nil {
 		return 0, err
 	}
-	if len(value) == 0 {
-		return 0, record.Errorf(record.NotFound, "the record has no version %s: check its name", name)
-	}
-	v, err := record.DecodeVersion(key, value)
+	v, err := versionAt(key, value)
 	return v.Kind, err
 }

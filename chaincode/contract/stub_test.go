@@ -74,12 +74,12 @@ type transaction struct {
 	time      time.Time
 
 	response  *peer.Response
-	reads     map[string]int // height of what was read; 0 if it was not there
-	writes    map[string][]byte
-	private   map[string][]byte
-	batched   bool // between StartWriteBatch and FinishWriteBatch
-	ranged    bool // read a range
-	paged     bool // read a page
+	reads     map[string]int    // height of what was read; 0 if it was not there
+	writes    map[string][]byte // nil where the key is deleted
+	private   map[string][]byte // nil where it is purged
+	batched   bool              // between StartWriteBatch and FinishWriteBatch
+	ranged    bool              // read a range
+	paged     bool              // read a page
 	event     string
 	eventData []byte
 }
@@ -113,9 +113,19 @@ func (l *fakeLedger) commit(tx *transaction) bool {
 	}
 	l.height++
 	for key, value := range tx.writes {
+		if value == nil {
+			delete(l.state, key)
+			continue
+		}
 		l.state[key] = stateValue{value, l.height}
 	}
-	maps.Copy(l.private, tx.private)
+	for key, value := range tx.private {
+		if value == nil {
+			delete(l.private, key)
+			continue
+		}
+		l.private[key] = value
+	}
 	return true
 }
 
@@ -161,6 +171,16 @@ func (tx *transaction) FinishWriteBatch() error {
 
 func (tx *transaction) PutState(key string, value []byte) error {
 	tx.writes[key] = slices.Clone(value)
+	return nil
+}
+
+func (tx *transaction) DelState(key string) error {
+	tx.writes[key] = nil
+	return nil
+}
+
+func (tx *transaction) PurgePrivateData(collection, key string) error {
+	tx.private[collection+"/"+key] = nil
 	return nil
 }
 

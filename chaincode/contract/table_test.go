@@ -43,6 +43,8 @@ type row struct {
 	// prepare sets the scene and gives the request for a caller. It is run anew for each column.
 	prepare func(s *scene, caller *person) any
 	notes   func(s *scene) []record.SealedNote
+	// sealed is the release that goes with the request, once the scene is set.
+	sealed func(s *scene) record.SealedRelease
 	// base is the rightful caller for the wrong columns; default: the first column with "y".
 	base func(s *scene) *person
 	// raw gives the arguments of a function that takes no JSON request, and its transient data.
@@ -267,6 +269,14 @@ func patientRows() []row {
 		{function: record.EndRepresentationFunction, expect: "yy---yy ----- -----", prepare: fixed(func(s *scene) any {
 			return record.RepresentationEnd{Patient: s.reference, Participant: s.representative.id}
 		})},
+		{
+			function: record.HandOverFunction, expect: "--y---- ----- -----",
+			prepare: fixed(func(s *scene) any {
+				link := s.linked()
+				return record.HandOver{Patient: link.Patient, To: link.To, Recipient: s.b.appliance.id}
+			}),
+			notes: func(s *scene) []record.SealedNote { return []record.SealedNote{note(s.b.appliance.id)} },
+		},
 		{function: record.PatientFunction, expect: open, raw: asks(func(s *scene) []string {
 			return []string{s.reference.String()}
 		})},
@@ -360,6 +370,11 @@ func consentRows() []row {
 				return record.Emergency{Patient: s.reference, Scope: record.Scope{All: true}}
 			}),
 			notes: func(s *scene) []record.SealedNote { return []record.SealedNote{note(s.a.institution.id)} },
+		},
+		{
+			function: record.LateEmergencyFunction, expect: "--y---- ----- -----",
+			prepare: fixed(func(s *scene) any { return s.late(s.a.doctor, s.reference, s.record) }),
+			notes:   func(s *scene) []record.SealedNote { return []record.SealedNote{note(s.a.institution.id)} },
 		},
 		{function: record.ReviewFunction, expect: "yy----- ----- -----", prepare: fixed(func(s *scene) any {
 			c := s.glass()
@@ -469,9 +484,44 @@ func auditRows() []row {
 	}
 }
 
+func releaseRows() []row {
+	granted := func(s *scene) any {
+		c := s.grant()
+		return s.releaseTo(s.b.doctor, c.Request)
+	}
+	return []row{
+		{
+			function: record.ReleaseFunction, expect: "--y---- ----- -----", prepare: fixed(granted),
+			sealed: func(s *scene) record.SealedRelease { return sealedOf(s.letter) },
+		},
+		// Each custodian gives what it holds itself.
+		{
+			function: record.ReleaseFunction, label: "a copy", expect: "------- --y-- -----",
+			prepare: fixed(func(s *scene) any {
+				link := s.linked()
+				s.must(s.b.appliance, record.HoldCopyFunction, allCopies(s.letter, link.To))
+				return granted(s)
+			}),
+			sealed: func(s *scene) record.SealedRelease { return sealedCopies(s.letter) },
+		},
+		{function: record.EndReleaseFunction, expect: "--y---- ----- -----", prepare: fixed(func(s *scene) any {
+			q := s.releaseTo(s.b.doctor, s.grant().Request)
+			return endOf(q, s.mustRelease(s.a, q, sealedOf(s.letter)))
+		})},
+		{function: record.ReleasesFunction, expect: open, raw: asks(func(s *scene) []string {
+			return []string{s.reference.String(), s.b.doctor.id.String(), "10", ""}
+		})},
+		{function: record.SealedReleaseFunction, expect: open, raw: asks(func(s *scene) []string {
+			q := s.releaseTo(s.b.doctor, s.grant().Request)
+			id := s.mustRelease(s.a, q, sealedOf(s.letter))
+			return []string{s.reference.String(), s.b.doctor.id.String(), id.String()}
+		})},
+	}
+}
+
 func allRows() []row {
-	return slices.Concat(participantRows(), patientRows(), recordRows(), consentRows(), decisionRows(), appointmentRows(),
-		auditRows())
+	return slices.Concat(participantRows(), patientRows(), recordRows(), consentRows(), releaseRows(), decisionRows(),
+		appointmentRows(), auditRows())
 }
 
 // TestRights calls every function as every role, and holds what happens against the hand-written table.
@@ -571,11 +621,7 @@ func (r row) call(s *scene, caller *person, suspended bool) *record.Error {
 		if suspended {
 			s.suspend(caller)
 		}
-		var notes []record.SealedNote
-		if r.notes != nil {
-			notes = r.notes(s)
-		}
-		_, refused := s.do(caller, r.function, request, notes...)
+		_, refused, _ := s.transactWith(caller, r.function, request, r.transient(s))
 		return refused
 	}
 	arguments, transient := r.raw(s, caller)
@@ -584,6 +630,17 @@ func (r row) call(s *scene, caller *person, suspended bool) *record.Error {
 	}
 	tx := s.ledger.endorse(caller.creator, transient, append([]string{r.function}, arguments...)...)
 	return refusalOf(s.t, tx)
+}
+
+// transient is what goes with the row's request.
+func (r row) transient(s *scene) map[string][]byte {
+	switch {
+	case r.sealed != nil:
+		return map[string][]byte{record.ReleaseField: r.sealed(s).Encode()}
+	case r.notes != nil:
+		return sealedNotes(s.t, r.notes(s))
+	}
+	return nil
 }
 
 // TestRightsAreComplete fails for a function of the contract that the table does not have.

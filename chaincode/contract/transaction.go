@@ -32,10 +32,24 @@ type transaction struct {
 	acted record.Action
 }
 
-// pending is a write that is kept back.
+// pending is a write that is kept back; without a value, the key is deleted.
 type pending struct {
 	key   string
 	value []byte
+	// private says that it is of the members' collection, from which what is deleted is purged.
+	private bool
+}
+
+func (w pending) write(stub shim.ChaincodeStubInterface) error {
+	switch {
+	case w.private && w.value == nil:
+		return stub.PurgePrivateData(record.MembersCollection, w.key)
+	case w.private:
+		return stub.PutPrivateData(record.MembersCollection, w.key, w.value)
+	case w.value == nil:
+		return stub.DelState(w.key)
+	}
+	return stub.PutState(w.key, w.value)
 }
 
 // act runs a function that writes: it reads its request, has it checked and carried out, and writes all it wrote, its
@@ -122,7 +136,7 @@ func (tx *transaction) flush(denied bool) error {
 	}
 	tx.stub.StartWriteBatch()
 	for _, w := range tx.writes {
-		if err := tx.stub.PutState(w.key, w.value); err != nil {
+		if err := w.write(tx.stub); err != nil {
 			return fmt.Errorf("write: %w", err)
 		}
 	}
@@ -151,7 +165,7 @@ func (tx *transaction) addEntries() error {
 		return err
 	}
 	for i, e := range tx.entries {
-		tx.writes = append(tx.writes, pending{keys[i], e.Encode()})
+		tx.writes = append(tx.writes, pending{key: keys[i], value: e.Encode()})
 	}
 	return nil
 }
@@ -195,18 +209,23 @@ func (tx *transaction) keepNotes() error {
 		return err
 	}
 	for _, n := range notes {
-		key := record.SealedKey(tx.id, n.Recipient)
-		twin, err := tx.stub.GetPrivateDataHash(record.MembersCollection, key)
-		if err != nil {
-			return fmt.Errorf("look for sealed note: %w", err)
-		}
-		if len(twin) > 0 {
-			return errTwin()
-		}
-		if err := tx.stub.PutPrivateData(record.MembersCollection, key, n.Ciphertext); err != nil {
-			return fmt.Errorf("keep sealed note: %w", err)
+		if err := tx.putPrivate(record.SealedKey(tx.id, n.Recipient), n.Ciphertext); err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+// putPrivate puts a value into the members' collection, under a key that has the transaction's ID. It replaces none.
+func (tx *transaction) putPrivate(key string, value []byte) error {
+	twin, err := tx.stub.GetPrivateDataHash(record.MembersCollection, key)
+	if err != nil {
+		return fmt.Errorf("look for private data: %w", err)
+	}
+	if len(twin) > 0 {
+		return errTwin()
+	}
+	tx.writes = append(tx.writes, pending{key: key, value: value, private: true})
 	return nil
 }
 
@@ -238,7 +257,7 @@ func (tx *transaction) auditHere(e record.AuditEntry) {
 // raw gives the value under a key, as this transaction sees it; empty if there is none.
 func (tx *transaction) raw(key string) ([]byte, error) {
 	for _, w := range slices.Backward(tx.writes) {
-		if w.key == key {
+		if w.key == key && !w.private {
 			return w.value, nil
 		}
 	}
@@ -251,7 +270,7 @@ func (tx *transaction) put(key string, v any) error {
 	if err != nil {
 		return fmt.Errorf("write %T: %w", v, err)
 	}
-	tx.writes = append(tx.writes, pending{key, value})
+	tx.writes = append(tx.writes, pending{key: key, value: value})
 	return nil
 }
 

@@ -125,17 +125,29 @@ func (w *world) do(p *person, function string, request any, notes ...record.Seal
 func (w *world) transact(p *person, function string, request any, notes ...record.SealedNote,
 ) (answer record.Answer, refused *record.Error, tx *transaction) {
 	w.t.Helper()
+	return w.transactWith(p, function, request, sealedNotes(w.t, notes))
+}
+
+// sealedNotes are transient data: none without any.
+func sealedNotes(t testing.TB, notes []record.SealedNote) map[string][]byte {
+	t.Helper()
+	if len(notes) == 0 {
+		return nil
+	}
+	sealed, err := json.Marshal(notes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return map[string][]byte{record.SealedField: sealed}
+}
+
+// transactWith is transact with any transient data.
+func (w *world) transactWith(p *person, function string, request any, transient map[string][]byte,
+) (answer record.Answer, refused *record.Error, tx *transaction) {
+	w.t.Helper()
 	text, err := json.Marshal(request)
 	if err != nil {
 		w.t.Fatal(err)
-	}
-	var transient map[string][]byte
-	if len(notes) > 0 {
-		sealed, err := json.Marshal(notes)
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		transient = map[string][]byte{record.SealedField: sealed}
 	}
 	tx = w.ledger.endorse(p.creator, transient, function, string(text))
 	if refused = refusalOf(w.t, tx); refused != nil {

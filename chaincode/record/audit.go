@@ -58,7 +58,10 @@ const (
 	ActDeclineAppointment
 	ActCancelAppointment
 	ActCompleteAppointment
-	lastAction = ActCompleteAppointment
+	ActEndRelease    // the keys that were given are taken from the ledger
+	ActHandOver      // the patient's secret was given to an institution with a link
+	ActLateEmergency // an emergency that was recorded while the ledger was away
+	lastAction       = ActLateEmergency
 )
 
 // actionNames are the text forms of the actions; the place in the list is the number.
@@ -69,6 +72,7 @@ var actionNames = [...]string{
 	"refer", "break-glass", "review", "access", "release", "write", "withdraw", "refile", "stable", "hold-copy",
 	"legal-hold", "end-legal-hold", "request-erasure", "refuse-erasure", "erase", "propose", "confirm", "decline",
 	"propose-appointment", "accept-appointment", "decline-appointment", "cancel-appointment", "complete-appointment",
+	"end-release", "hand-over", "late-emergency",
 }
 
 // Valid says whether the action is one of the known.

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"time"
@@ -8,13 +9,15 @@ import (
 
 // The functions of the contract of consent.
 const (
-	RequestFunction        = "consent:Request"        // (AccessRequest), by a doctor
-	ApproveFunction        = "consent:Approve"        // (Approval), by the patient or their representative
-	RejectFunction         = "consent:Reject"         // (Choice), by the same
-	RevokeFunction         = "consent:Revoke"         // (Choice), by the same
-	RelinquishFunction     = "consent:Relinquish"     // (Choice), by the grantee
-	ReferFunction          = "consent:Refer"          // (Referral), by the holding institution's office, or a supervising doctor
-	BreakGlassFunction     = "consent:BreakGlass"     // (Emergency), by a doctor
+	RequestFunction    = "consent:Request"    // (AccessRequest), by a doctor
+	ApproveFunction    = "consent:Approve"    // (Approval), by the patient or their representative
+	RejectFunction     = "consent:Reject"     // (Choice), by the same
+	RevokeFunction     = "consent:Revoke"     // (Choice), by the same
+	RelinquishFunction = "consent:Relinquish" // (Choice), by the grantee
+	ReferFunction      = "consent:Refer"      // (Referral), by the holding institution's office, or a supervising doctor
+	BreakGlassFunction = "consent:BreakGlass" // (Emergency), by a doctor
+	// LateEmergencyFunction records an emergency that was while the ledger was away.
+	LateEmergencyFunction  = "consent:LateEmergency"  // (LateEmergency), by the appliance of the institution of doctor and patient
 	ReviewFunction         = "consent:Review"         // (Review), by the holding institution's office
 	SuperviseFunction      = "consent:Supervise"      // (SupervisionChange), by the holding institution's office
 	EndSupervisionFunction = "consent:EndSupervision" // (SupervisionChange), by the same
@@ -31,8 +34,13 @@ const (
 	MaxOpenGlass      = 8  // uses of break-glass by one doctor that wait for review
 	MaxTeamsOfPatient = 8  // among them
 	BreakGlassTime    = 4 * time.Hour
-	MaxGrantTime      = 10 * 366 * 24 * time.Hour
-	MaxReferralTime   = 90 * 24 * time.Hour
+	// MaxLateEmergency is how long after it was an emergency can be recorded.
+	MaxLateEmergency = 30 * 24 * time.Hour
+	// MaxOpenLate is how many that are recorded late there may be beyond MaxOpenGlass, and beyond MaxGrants: they happened,
+	// and are to be told, however many wait. One more has to wait until others are reviewed.
+	MaxOpenLate     = 128
+	MaxGrantTime    = 10 * 366 * 24 * time.Hour
+	MaxReferralTime = 90 * 24 * time.Hour
 )
 
 // Mode is what a right allows.
@@ -106,6 +114,8 @@ type Grant struct {
 	Assisted  bool            `json:"assisted,omitempty"`
 	Form      Tag             `json:"form,omitzero"` // the scanned form of an assisted decision
 	Until     time.Time       `json:"until"`         // asked for; then granted
+	// Late says that an emergency was recorded after it was: see LateEmergency.
+	Late bool `json:"late,omitempty"`
 	// Review of a use of break-glass.
 	Reviewed   time.Time     `json:"reviewed,omitzero"`
 	ReviewedBy ParticipantID `json:"reviewed_by,omitzero"`
@@ -115,10 +125,12 @@ type Grant struct {
 // Live says whether the grant gives a right at a transaction's timestamp.
 func (g Grant) Live(now time.Time) bool { return g.State == Approved && !Over(g.Until, now) }
 
-// Settled says whether the grant can neither give a right any more nor be decided, nor waits for review.
+// Settled says whether the grant can neither give a right any more nor be decided, nor waits for review. One that was recorded
+// late stays as long as it could be asked for again, so that it is recorded once.
 func (g Grant) Settled(now time.Time) bool {
 	waits := g.Basis == BasisBreakGlass && g.Reviewed.IsZero()
-	return !waits && (g.State != Requested && g.State != Approved || Over(g.Until, now))
+	again := g.Late && now.Before(g.Asked.Add(MaxLateEmergency+2*ClockSkew))
+	return !waits && !again && (g.State != Requested && g.State != Approved || Over(g.Until, now))
 }
 
 // AccessRequest asks RequestFunction. A sealed note to the patient may go with it: who asks, and why.
@@ -210,6 +222,51 @@ func (q Emergency) About() Reference { return q.Patient }
 
 // Validate implements Request.
 func (q Emergency) Validate() error { return refuseIf(noPatient(q.Patient), q.Scope.problem()) }
+
+// LateEmergency asks LateEmergencyFunction: a doctor read a record of their own institution's patient in an emergency, while the
+// ledger was away. The doctor signed for it then. It gives no right any more once it is over, and waits for review as any use
+// of break-glass. The reason goes with it as a sealed note to the institution. It is recorded once, whoever asks again.
+type LateEmergency struct {
+	EmergencyStatement
+	// Signature is the doctor's, over EmergencyStatement.Message: ECDSA over SHA-256, ASN.1.
+	Signature []byte `json:"signature"`
+	// SigningKey is the doctor's key that verifies it, as SubjectPublicKeyInfo in DER, if they have another one now. Unset, it is
+	// the one that they have on the ledger.
+	SigningKey []byte `json:"signing_key,omitempty"`
+}
+
+// EmergencyStatement is what a doctor signs who reads in an emergency while the ledger is away.
+type EmergencyStatement struct {
+	Patient     Reference     `json:"patient"`
+	Participant ParticipantID `json:"participant"` // the doctor
+	Record      Tag           `json:"record"`
+	ID          ID            `json:"id"`   // random: of the grant that it becomes
+	Time        time.Time     `json:"time"` // by the appliance's clock, in whole seconds
+	// Reason is the SHA-256 of the text of the reason.
+	Reason []byte `json:"reason"`
+}
+
+// Message is what is signed:
+//
+//	"medanchor emergency" ‖ 0 ‖ patient (16) ‖ participant (16) ‖ record (16) ‖ ID (8) ‖ time (5) ‖ reason (32)
+func (s EmergencyStatement) Message() []byte {
+	m := append([]byte("medanchor emergency\x00"), s.Patient[:]...)
+	m = append(append(append(m, s.Participant[:]...), s.Record[:]...), s.ID[:]...)
+	return append(appendTime(m, s.Time), s.Reason...)
+}
+
+// About implements Concerning.
+func (s EmergencyStatement) About() Reference { return s.Patient }
+
+// Validate implements Request.
+func (q LateEmergency) Validate() error {
+	return refuseIf(noPatient(q.Patient),
+		unless(!q.Participant.IsZero() && !q.Record.IsZero() && !q.ID.IsZero(), "no participant, record or ID is named"),
+		unless(!q.Time.IsZero(), "no time is given"), validInstant(q.Time),
+		unless(len(q.Reason) == sha256.Size, "the digest of the reason does not have 32 bytes"),
+		unless(len(q.Signature) > 0 && len(q.Signature) <= maxSignatureBytes, "the statement is not signed"),
+		unless(len(q.SigningKey) <= maxKeyBytes, "the signing key is too long"))
+}
 
 // Review asks ReviewFunction of a use of break-glass.
 type Review struct {

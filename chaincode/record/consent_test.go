@@ -122,10 +122,19 @@ func TestGrantLives(t *testing.T) {
 		"relinquished":      {record.Grant{State: record.Relinquished, Until: soon}, end.Add(-time.Second), false, true},
 		"emergency, over":   {record.Grant{State: record.Approved, Basis: record.BasisBreakGlass, Until: soon}, end, false, false},
 		"emergency, closed": {record.Grant{State: record.Approved, Basis: record.BasisBreakGlass, Until: soon, Reviewed: soon}, end, false, true},
+		"late, closed":      {lateGrant(end.Add(-record.MaxLateEmergency - 2*record.ClockSkew)), end, false, true},
+		"late, asked again": {lateGrant(end.Add(time.Second - record.MaxLateEmergency - 2*record.ClockSkew)), end, false, false},
 	} {
 		if live, settled := test.grant.Live(test.now), test.grant.Settled(test.now); live != test.live || settled != test.settled {
 			t.Errorf("%s: live %t, settled %t", name, live, settled)
 		}
+	}
+}
+
+// lateGrant is an emergency of a time, recorded late and reviewed.
+func lateGrant(at time.Time) record.Grant {
+	return record.Grant{
+		State: record.Approved, Basis: record.BasisBreakGlass, Asked: at, Until: at.Add(record.BreakGlassTime), Reviewed: at, Late: true,
 	}
 }
 

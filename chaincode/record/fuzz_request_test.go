@@ -47,6 +47,10 @@ func FuzzDecodeRequest(f *testing.F) {
 		decodeAs[record.DecisionName](t, text)
 		decodeAs[record.AppointmentProposal](t, text)
 		decodeAs[record.AppointmentName](t, text)
+		decodeAs[record.Release](t, text)
+		decodeAs[record.ReleaseEnd](t, text)
+		decodeAs[record.HandOver](t, text)
+		decodeAs[record.LateEmergency](t, text)
 	})
 }
 
@@ -132,6 +136,10 @@ func requestTexts(f *testing.F) []string {
 		record.Proposal{RefuseErasure: &record.ErasureRefusal{RecordName: name, Reason: record.RefusedByRetention}},
 		record.AppointmentProposal{Doctor: participant, Patient: patient, Start: until, Slots: 2},
 		record.AppointmentName{Doctor: participant, Patient: patient, Start: until, ID: record.ID{1}},
+		released(),
+		record.ReleaseEnd{Patient: patient, Releases: []record.ReleaseName{{Recipient: participant, ID: record.ID{1}}}},
+		record.HandOver{Patient: patient, To: fill[record.Reference](4), Recipient: participant},
+		record.LateEmergency{EmergencyStatement: statement(), Signature: signature, SigningKey: []byte{1}},
 	}
 	texts := []string{
 		"", "null", "{}", "[]", `""`, "{} {}", `{"patient":null}`, `{"v":2}`, "\xff", `{"until":"0000-01-01T00:00:00Z"}`,

@@ -2,6 +2,7 @@ package record_test
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 
 	"github.com/medanchor/medanchor/chaincode/record"
@@ -28,6 +29,31 @@ func FuzzDecodeBatch(f *testing.F) {
 	})
 }
 
+// FuzzDecodeSealedRelease checks the same of what readers are given, and that it is within the limits.
+func FuzzDecodeSealedRelease(f *testing.F) {
+	for _, r := range []record.SealedRelease{sealedRelease(1), sealedRelease(2, 1), ofRecords(3), sealedRelease()} {
+		wire := r.Encode()
+		f.Add(wire)
+		f.Add(wire[:len(wire)-len(r.Metadata)])
+		f.Add(wire[:1+record.EncapsulatedKeySize])
+	}
+	f.Fuzz(func(t *testing.T, wire []byte) {
+		r, err := record.DecodeSealedRelease(wire)
+		if err != nil {
+			if refused, ok := errors.AsType[*record.Error](err); !ok || refused.Code != record.BadRequest {
+				t.Errorf("refused with %v, want %s", err, record.BadRequest)
+			}
+			return
+		}
+		if again := r.Encode(); !bytes.Equal(again, wire) {
+			t.Errorf("%x is written back as %x", wire, again)
+		}
+		if n := r.Documents(); n == 0 || n > record.MaxReleaseDocuments || len(r.Records()) > record.MaxReleaseRecords {
+			t.Errorf("%d documents of %d records", n, len(r.Records()))
+		}
+	})
+}
+
 // FuzzDecodeValues checks the same of the values under keys, and of messages.
 func FuzzDecodeValues(f *testing.F) {
 	f.Add(record.StoredDocument{CID: cid(0x55, 1), VariantOf: fill[record.Tag](2)}.Encode())
@@ -36,6 +62,8 @@ func FuzzDecodeValues(f *testing.F) {
 	f.Add(sampleVersion().Encode())
 	f.Add(record.Result{Outcomes: []record.Outcome{1, 2, 0}}.Encode())
 	f.Add(record.Anchored{Created: 300}.Encode())
+	f.Add(storedRelease().Encode())
+	f.Add(record.StoredRelease{}.Encode())
 	f.Fuzz(func(t *testing.T, value []byte) {
 		check := func(name string, again []byte, err error) {
 			if err == nil && !bytes.Equal(again, value) {
@@ -53,6 +81,8 @@ func FuzzDecodeValues(f *testing.F) {
 		check("result", result.Encode(), err)
 		event, err := record.DecodeAnchored(value)
 		check("event", event.Encode(), err)
+		release, err := record.DecodeRelease(value)
+		check("release", release.Encode(), err)
 		if anchoring, err := record.DecodeAnchoring(value); err == nil {
 			again, err := anchoring.Encode()
 			if err != nil {
@@ -68,6 +98,7 @@ func FuzzParseKeys(f *testing.F) {
 	f.Add(record.VersionKey(fill[record.Reference](1), fill[record.Tag](2), fill[record.Tag](3)))
 	f.Add(record.HoldingKey(record.InstitutionPrefix{1}, fill[record.Tag](2)))
 	f.Add(record.DocumentKey(fill[record.Tag](2)))
+	f.Add(record.ReleaseKey(fill[record.Reference](1), fill[record.ParticipantID](2), record.ID{3}))
 	f.Fuzz(func(t *testing.T, key string) {
 		if patient, rec, name, err := record.ParseVersionKey(key); err == nil {
 			if again := record.VersionKey(patient, rec, name); again != key {
@@ -78,6 +109,9 @@ func FuzzParseKeys(f *testing.F) {
 			t.Errorf("%q is not written back", key)
 		}
 		if tag, err := record.ParseDocumentKey(key); err == nil && record.DocumentKey(tag) != key {
+			t.Errorf("%q is not written back", key)
+		}
+		if r, to, id, err := record.ParseReleaseKey(key); err == nil && record.ReleaseKey(r, to, id) != key {
 			t.Errorf("%q is not written back", key)
 		}
 		if id, err := record.ParseAnchoringKey(key); err == nil && record.AnchoringKey(id) != key {

@@ -15,6 +15,8 @@ const (
 	RepresentFunction         = "patients:Represent"         // (Representation), by the institution's office
 	EndRepresentationFunction = "patients:EndRepresentation" // (RepresentationEnd), by the office, the patient or the representative
 
+	HandOverFunction = "patients:HandOver" // (HandOver), by the appliance of the patient's institution
+
 	PatientFunction  = "patients:Patient" // (reference) Patient
 	PatientsFunction = "patients:List"    // (institution's participant ID, page size, bookmark) PatientPage
 )
@@ -211,6 +213,23 @@ func (q Link) About() Reference { return q.Patient }
 // Validate implements Request.
 func (q Link) Validate() error {
 	return refuseIf(noPatient(q.Patient), noPatient(q.To), unless(q.Patient != q.To, "a patient is linked to themselves"))
+}
+
+// HandOver asks HandOverFunction: the patient's secret is given to an appliance of an institution with a link, so that it
+// recognises what is in the history already. The secret goes with it as a sealed note to the recipient.
+type HandOver struct {
+	Patient   Reference     `json:"patient"`
+	To        Reference     `json:"to"`        // the linked reference
+	Recipient ParticipantID `json:"recipient"` // an appliance of its institution
+}
+
+// About implements Concerning.
+func (q HandOver) About() Reference { return q.Patient }
+
+// Validate implements Request.
+func (q HandOver) Validate() error {
+	return refuseIf(noPatient(q.Patient), noPatient(q.To), unless(q.Patient != q.To, "a patient is linked to themselves"),
+		unless(!q.Recipient.IsZero(), "no recipient is named"))
 }
 
 // Representation asks RepresentFunction.

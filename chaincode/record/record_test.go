@@ -114,6 +114,11 @@ func TestGolden(t *testing.T) {
 	line("document tag", record.DocumentTag(secret, 0, digest).String())
 	line("generation 1", record.DocumentTag(secret, 1, digest).String())
 	line("record tag", record.RecordTag(secret, "1.2.826.0.1.3680043.8.498.1").String())
+	line("release key", record.ReleaseKey(first.Patient, first.Author, record.ID(tx.AnchoringID())))
+	packed("release", storedRelease().Encode())
+	packed("sealed release", sealedRelease(2, 1).Encode())
+	line("key ID", record.KeyIDOf([]byte("an encryption key")).String())
+	packed("emergency", statement().Message())
 
 	path := filepath.Join("testdata", "schema.golden")
 	if *update {
@@ -244,6 +249,7 @@ func TestDecodeRefuses(t *testing.T) {
 	tombstone := record.StoredDocument{Tombstone: record.Tombstone{Generation: 1}}.Encode()
 	holding := record.StoredHolding{CID: cid(0x55, 1)}.Encode()
 	version := sampleVersion().Encode() // of two documents: what the first needs, and 16 bytes for the second
+	release := storedRelease().Encode() // of two documents
 	forms := map[string]struct {
 		valid  []byte
 		decode func([]byte) error
@@ -267,6 +273,11 @@ func TestDecodeRefuses(t *testing.T) {
 		"event": {
 			record.Anchored{Created: 200}.Encode(),
 			func(b []byte) error { _, err := record.DecodeAnchored(b); return err }, nil, 0,
+		},
+		"release": {
+			release, func(b []byte) error { _, err := record.DecodeRelease(b); return err },
+			[]int{len(release) - 16, len(release) - 32},
+			0,
 		},
 	}
 	for name, form := range forms {

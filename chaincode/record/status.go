@@ -30,6 +30,7 @@ const (
 const (
 	MaxStable   = 200
 	MaxCopies   = 200
+	MaxHolders  = 16 // other institutions with copies of documents of one record
 	MaxAccesses = 200
 )
 
@@ -45,6 +46,8 @@ type RecordStatus struct {
 	// Refusal is why the erasure was refused.
 	Refusal RefusalReason `json:"refusal,omitempty"`
 	Holds   []LegalHold   `json:"holds,omitempty"` // one of a reason
+	// Holders are other institutions that hold, or held, copies of documents of the record.
+	Holders []InstitutionPrefix `json:"holders,omitempty"`
 }
 
 // ErasureState is where a request for erasure stands.
@@ -178,9 +181,7 @@ type AccessAttempt struct {
 	Patient     Reference     `json:"patient"`
 	Record      Tag           `json:"record"`
 	Version     Tag           `json:"version"` // any of the record's versions: its kind decides by a scope
-	Session     ID            `json:"session"` // random, the client's; of a release, its grant
-	// Release says that the holder's appliance gave the record's keys to the reader.
-	Release bool `json:"release,omitempty"`
+	Session     ID            `json:"session"` // random, the client's
 }
 
 // Validate implements Request.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -69,6 +70,9 @@ func (me *person) openAsked(ctx context.Context, r record.Relation, g record.Gra
 		purpose = sealed.BreakGlass
 	}
 	note, err := me.note(ctx, purpose, r.Patient, r.Participant, g.ID)
+	if err == nil && note == (sealed.Note{}) && g.Basis == record.BasisBreakGlass {
+		note, err = me.lateNote(ctx, r.Patient, g.ID)
+	}
 	if err != nil {
 		return asked{}, err
 	}
@@ -77,6 +81,24 @@ func (me *person) openAsked(ctx context.Context, r record.Relation, g record.Gra
 	}
 	who, err := people.identify(ctx, r.Participant)
 	return asked{r.Patient, who, note.Text, g}, err
+}
+
+// lateNote opens the note about an emergency that was while the ledger was away: the appliance recorded it later, in a
+// transaction of its own, of which the audit tells. Who may not see that has no such note.
+func (me *person) lateNote(ctx context.Context, patient record.Reference, emergency record.ID) (sealed.Note, error) {
+	entries, err := everyPage(func(bookmark string) ([]record.AuditLine, string, error) {
+		page, err := me.Audit(ctx, patient, pageSize, bookmark)
+		return page.Entries, page.Bookmark, err
+	})
+	if refused, ok := errors.AsType[*record.Error](err); ok && refused.Code == record.Forbidden {
+		return sealed.Note{}, nil
+	}
+	for _, e := range entries {
+		if e.Action == record.ActLateEmergency && e.About == emergency {
+			return me.note(ctx, sealed.BreakGlass, patient, e.Actor, e.ID)
+		}
+	}
+	return sealed.Note{}, err
 }
 
 func (c *cli) showAsked(all []asked) error {

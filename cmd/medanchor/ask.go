@@ -1,12 +1,9 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"text/tabwriter"
 	"time"
@@ -52,6 +49,13 @@ func showStatus(out io.Writer, s control.Status) error {
 		fmt.Fprintf(w, "ledger\taway; the queue is kept and drains by itself: %s\n", s.Ledger.Away)
 	}
 	fmt.Fprintf(w, "certificate\texpires %s\n", s.Ledger.CertificateExpires.Local().Format(time.DateTime))
+	fmt.Fprintf(w, "reading\t%s\n", s.Reading.URL)
+	for _, address := range s.Reading.Swarm {
+		fmt.Fprintf(w, "swarm\t%s\n", address)
+	}
+	if s.Reading.Releasing > 0 {
+		fmt.Fprintf(w, "releasing\tkeys of %d patients are on their way to readers\n", s.Reading.Releasing)
+	}
 	fmt.Fprintf(w, "storage\t%.1f GB free at %s\n", float64(s.Storage.FreeBytes)/1e9, s.Storage.Data)
 	for _, path := range slices.Sorted(maps.Keys(s.Held)) {
 		fmt.Fprintf(w, "held\t%s: %s\n", path, s.Held[path])
@@ -87,46 +91,6 @@ func showRecords(out io.Writer, records []control.Record) error {
 			r.Member, r.Block, r.Anchored.Local().Format(time.DateTime))
 	}
 	return w.Flush()
-}
-
-func (c *cli) getCommand() *cobra.Command {
-	var target string
-	cmd := &cobra.Command{
-		Use: "get ID", Short: "Read a document back in plaintext", Args: exactly(1),
-		Long: "ID is a document's tag, as records lists it, or an item's UUID, as logs have it. Every block and chunk is checked\n" +
-			"while it is read.",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := c.client()
-			if err != nil {
-				return err
-			}
-			content, err := client.Get(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			defer content.Close()
-			if target == "" {
-				_, err = io.Copy(c.out, content)
-				return err
-			}
-			return writeWhole(target, content)
-		},
-	}
-	cmd.Flags().StringVarP(&target, "output", "o", "", "file to write, which must not exist; default: standard output")
-	return cmd
-}
-
-// writeWhole writes a new file, or none if the content ends in an error.
-func writeWhole(path string, content io.Reader) error {
-	f, err := os.OpenFile(filepath.Clean(path), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(f, content)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return errors.Join(err, os.Remove(path))
-	}
-	return nil
 }
 
 func (c *cli) verifyCommand() *cobra.Command {

@@ -15,7 +15,7 @@ import (
 func (c *cli) recordCommand() *cobra.Command {
 	return group("record", "List a patient's records, and correct what was filed in error",
 		c.correction("withdraw", "Withdraw a record that was filed under the wrong patient", record.WithdrawFunction),
-		c.correction("refile", "Take a withdrawal back", record.RefileFunction),
+		c.correction("refile", "Take a withdrawal back: it was no error", record.RefileFunction),
 		c.recordStatus(), c.recordList())
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/medanchor/medanchor/appliance/control"
 	"github.com/medanchor/medanchor/chaincode/record"
 	"github.com/medanchor/medanchor/ledger"
+	"github.com/medanchor/medanchor/reading"
 )
 
 // The exit codes. They are documented in the root command's help and docs/operations.md.
@@ -34,8 +35,8 @@ Exit codes:
   2  wrong usage, or a configuration that is not valid
   3  verify: does not match, or is not anchored
   4  there is no such item, document, patient, participant or request
-  5  the ledger cannot be asked now, or the appliance is not running
-  6  the ledger's rules refuse it; access check: denied`
+  5  the ledger cannot be asked now, the appliance is not running, or no holder can give a document now
+  6  the ledger's rules refuse it; get, access check: denied`
 
 // The errors that decide the exit code, beside those of package control.
 var (
@@ -47,13 +48,14 @@ var (
 // cli is what the commands share.
 type cli struct {
 	out        io.Writer
+	errOut     io.Writer
 	configPath string
 	json       bool
 }
 
 // execute runs one command line and returns its exit code.
 func execute(ctx context.Context, args []string, out, errOut io.Writer) int {
-	c := &cli{out: out}
+	c := &cli{out: out, errOut: errOut}
 	root := &cobra.Command{
 		Use: "medanchor", Short: "One hospital's medanchor appliance", Long: help,
 		SilenceErrors: true, SilenceUsage: true, Args: knownCommand,
@@ -66,7 +68,7 @@ func execute(ctx context.Context, args []string, out, errOut io.Writer) int {
 	root.AddCommand(c.initCommand(), c.runCommand(), c.configCommand(), c.statusCommand(), c.verifyCommand(),
 		c.getCommand(), c.recordsCommand(), c.recoveryKeyCommand(), c.versionCommand())
 	//nolint:contextcheck // as above
-	root.AddCommand(c.patientCommand(), c.teamCommand(), c.superviseCommand(), c.accessCommand(), c.recordCommand(),
+	root.AddCommand(c.patientCommand(), c.teamCommand(), c.superviseCommand(), c.accessCommand(), c.recordCommand(), c.refileCommand(),
 		c.erasureCommand(), c.decisionCommand(), c.assistCommand(), c.appointmentCommand(), c.auditCommand())
 	//nolint:contextcheck // as above
 	root.AddCommand(c.institutionCommand(), c.participantCommand(), c.enrollCommand(), c.keyCommand())
@@ -116,12 +118,14 @@ func exitCode(err error) int {
 		return exitOK
 	case errors.Is(err, errMismatch):
 		return exitMismatch
-	case errors.Is(err, control.ErrNotFound), errors.Is(err, ledger.ErrNotFound):
+	case errors.Is(err, control.ErrNotFound), errors.Is(err, ledger.ErrNotFound), errors.Is(err, reading.ErrNotFound):
 		return exitNotFound
-	case errors.Is(err, errUsage), errors.Is(err, control.ErrBadRequest):
+	case errors.Is(err, errUsage), errors.Is(err, control.ErrBadRequest), errors.Is(err, reading.ErrBadRequest):
 		return exitUsage
-	case errors.Is(err, errDenied):
+	case errors.Is(err, errDenied), errors.Is(err, reading.ErrDenied), errors.Is(err, reading.ErrLogin):
 		return exitRefused
+	case errors.Is(err, reading.ErrAway), errors.Is(err, reading.ErrUnavailable):
+		return exitAway
 	}
 	if refused, ok := errors.AsType[*record.Error](err); ok {
 		return exitOfRefusal(refused.Code)

@@ -10,12 +10,10 @@
 package sealed
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/hpke"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -46,6 +44,7 @@ const (
 	AccessRequest Purpose = "access-request" // who asks, and why: to the patient
 	BreakGlass    Purpose = "break-glass"    // who reads, and why: to the holding institution and the patient
 	Appointment   Purpose = "appointment"    // the details: to the other side
+	PatientSecret Purpose = "patient-secret" // the secret that keys tags: to an appliance at an institution with a link
 )
 
 // Note is what one participant tells another.
@@ -67,12 +66,8 @@ type Context struct {
 //
 //	"medanchor sealed note" ‖ 0 ‖ each field of the context, behind its length (4 bytes, big-endian)
 func (c Context) info() []byte {
-	info := []byte("medanchor sealed note\x00")
-	for _, field := range [][]byte{[]byte(c.Purpose), []byte(c.Channel), c.Patient[:], c.Sender[:], c.Recipient[:]} {
-		info = binary.BigEndian.AppendUint32(info, uint32(len(field))) //nolint:gosec // all are short
-		info = append(info, field...)
-	}
-	return info
+	return appendFields([]byte("medanchor sealed note\x00"), []byte(c.Purpose), []byte(c.Channel), c.Patient[:],
+		c.Sender[:], c.Recipient[:])
 }
 
 // Seal seals a note to the participant, as the ledger has them, who must be the context's recipient. ErrKey if their
@@ -117,10 +112,7 @@ func pad(n Note) ([]byte, error) {
 	if len(text) > maxPlaintext {
 		return nil, fmt.Errorf("the note takes %d bytes: write at most %d", len(text), maxPlaintext)
 	}
-	if over := len(text) % block; over > 0 {
-		text = append(text, bytes.Repeat([]byte(" "), block-over)...)
-	}
-	return text, nil
+	return padded(text), nil
 }
 
 // PublicKey gives a participant's encryption key, if all of this holds: their ID is of their member's institution (an

@@ -259,7 +259,7 @@ func (w *Wallet) oldKey(n int) string { return filepath.Join(w.dir, oldDir, strc
 // readOldKeys gives the earlier encryption keys, the newest first.
 func (w *Wallet) readOldKeys() (newestFirst []hpke.PrivateKey, err error) {
 	for n := 1; ; n++ {
-		key, err := readEncryptionKey(w.oldKey(n))
+		key, err := ReadEncryptionKey(w.oldKey(n))
 		if errors.Is(err, fs.ErrNotExist) {
 			return newestFirst, nil
 		}
@@ -270,7 +270,8 @@ func (w *Wallet) readOldKeys() (newestFirst []hpke.PrivateKey, err error) {
 	}
 }
 
-func readEncryptionKey(path string) (hpke.PrivateKey, error) {
+// ReadEncryptionKey reads the private encryption key in a wallet's file encryption.key.
+func ReadEncryptionKey(path string) (hpke.PrivateKey, error) {
 	raw, err := readPEM(path, encryptionBlock)
 	if err != nil {
 		return nil, err

@@ -87,7 +87,7 @@ func Open(dir string) (*Wallet, error) {
 		return nil, fmt.Errorf("open wallet %s: %s is not a key of ECDSA", dir, keyFile)
 	}
 	w.signing = signing
-	if w.encryption, err = readEncryptionKey(w.path(encryptionFile)); err != nil {
+	if w.encryption, err = ReadEncryptionKey(w.path(encryptionFile)); err != nil {
 		return nil, fmt.Errorf("open wallet: %w", err)
 	}
 	if w.old, err = w.readOldKeys(); err != nil {

@@ -46,7 +46,9 @@ type bench struct {
 	network  *devnet.Network // started at its first use
 }
 
-func comparisons() []comparison { return []comparison{intake(), anchoring(), ledgerSize()} }
+func comparisons() []comparison {
+	return []comparison{intake(), anchoring(), ledgerSize(), remoteReading(), firstByte(), releasing()}
+}
 
 // run measures, prints and writes the results to path.
 func (b *bench) run(ctx context.Context, path string) (err error) {

@@ -131,7 +131,10 @@ var outOfReach = []string{record.RegisterInstitutionFunction, record.CompleteApp
 // newGenerator knows the two hospitals' people, and some more patients and doctors.
 func newGenerator(t *testing.T, a, b *house) *generator {
 	t.Helper()
-	g := &generator{Rand: rand.New(rand.NewPCG(7, 7)), t: t, ids: []record.ID{{1}}, owners: map[*signer]record.ParticipantID{}}
+	g := &generator{
+		Rand: rand.New(rand.NewPCG(7, 7)), t: t, ids: []record.ID{{1}}, owners: map[*signer]record.ParticipantID{},
+		keys: map[record.ParticipantID]record.KeyID{},
+	}
 	for i, h := range []*house{a, b} {
 		g.members = append(g.members, h.MSPID)
 		g.doctors = append(g.doctors, h.doctor.ID)
@@ -139,10 +142,15 @@ func newGenerator(t *testing.T, a, b *house) *generator {
 		g.participants = append(g.participants, h.ID, h.appliance.ID, h.clerk.ID, h.registrar.ID)
 		g.teams = append(g.teams, record.NewParticipantID(h.MSPID, [10]byte{1}))
 		g.references = append(g.references, h.ref)
-		g.letters = append(g.letters, letter{h.letter, h.page, i})
+		g.letters = append(g.letters, letter{h.letter, h.page, cid("a letter"), i})
 		for _, content := range []string{"another letter", "a third", "a fourth"} {
 			name, page := h.anchor(t, record.KindLetter, content)
-			g.letters = append(g.letters, letter{name, page, i})
+			g.letters = append(g.letters, letter{name, page, cid(content), i})
+		}
+		g.appliances = append(g.appliances, h.appliance.ID)
+		g.signing = append(g.signing, readKey(t, h.doctor.LedgerOptions().KeyFile))
+		for _, p := range []*consortium.Person{h.doctor, h.patient} {
+			g.keys[p.ID] = keyOf(t, p, p.ID)
 		}
 	}
 	g.linked = []record.Reference{linked(t, a, b), linked(t, b, a)}
@@ -222,6 +230,7 @@ func callers(t *testing.T, n *devnet.Network, g *generator, a, b *house) people 
 			record.AnchorFunction: appliances, record.StableFunction: appliances, record.HoldCopyFunction: appliances,
 			record.ApproveFunction: patients, record.RejectFunction: patients, record.RevokeFunction: patients,
 			record.ReferFunction: staff, record.RequestFunction: doctors, record.RelinquishFunction: doctors,
+			"releases": appliances, record.HandOverFunction: appliances, record.LateEmergencyFunction: appliances,
 			record.SuperviseFunction: staff, record.EndSupervisionFunction: staff, record.ReviewFunction: staff,
 		},
 	}

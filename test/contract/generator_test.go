@@ -37,6 +37,7 @@ var requests = map[string]record.Request{
 	record.MergeFunction:             record.Link{},
 	record.RepresentFunction:         record.Representation{},
 	record.EndRepresentationFunction: record.RepresentationEnd{},
+	record.HandOverFunction:          record.HandOver{},
 
 	record.RequestFunction:        record.AccessRequest{},
 	record.ApproveFunction:        record.Approval{},
@@ -45,6 +46,7 @@ var requests = map[string]record.Request{
 	record.RelinquishFunction:     record.Choice{},
 	record.ReferFunction:          record.Referral{},
 	record.BreakGlassFunction:     record.Emergency{},
+	record.LateEmergencyFunction:  record.LateEmergency{},
 	record.ReviewFunction:         record.Review{},
 	record.SuperviseFunction:      record.SupervisionChange{},
 	record.EndSupervisionFunction: record.SupervisionChange{},
@@ -57,6 +59,9 @@ var requests = map[string]record.Request{
 	record.RequestErasureFunction: record.RecordName{},
 	record.LegalHoldFunction:      record.LegalHoldChange{},
 	record.EndLegalHoldFunction:   record.LegalHoldChange{},
+
+	record.ReleaseFunction:    record.Release{},
+	record.EndReleaseFunction: record.ReleaseEnd{},
 
 	record.ProposeFunction: record.Proposal{},
 	record.ConfirmFunction: record.DecisionName{},
@@ -94,6 +99,9 @@ var queries = map[string][]any{
 
 	record.DecisionFunction: {record.ID{}},
 
+	record.ReleasesFunction:      {record.Reference{}, record.ParticipantID{}, pageSize(0), ""},
+	record.SealedReleaseFunction: {record.Reference{}, record.ParticipantID{}, record.ID{}},
+
 	record.AppointmentFunction:         {record.ParticipantID{}, time.Time{}},
 	record.DoctorAppointmentsFunction:  {record.ParticipantID{}, pageSize(0), ""},
 	record.PatientAppointmentsFunction: {record.Reference{}, pageSize(0), ""},
@@ -113,7 +121,14 @@ type (
 type letter struct {
 	record.RecordName
 	page record.Tag // version and document
-	at   int        // the hospital's number: that of its patient among the references, too
+	cid  record.CID
+	at   int // the hospital's number: that of its patient among the references, too
+}
+
+// released is a release that was made.
+type released struct {
+	patient record.Reference
+	record.ReleaseName
 }
 
 // generator makes calls about a small world. They look valid, and many are.
@@ -126,7 +141,10 @@ type generator struct {
 	references                             []record.Reference
 	letters                                []letter           // records that there are
 	linked                                 []record.Reference // to those references
-	members                                []string           // MSP IDs
+	appliances                             []record.ParticipantID
+	keys                                   map[record.ParticipantID]record.KeyID // of doctors and patients
+	signing                                []*ecdsa.PrivateKey                   // of the doctors
+	members                                []string                              // MSP IDs
 
 	// What was made, so that it can be decided on.
 	ids       []record.ID
@@ -138,6 +156,8 @@ type generator struct {
 	owners    map[*signer]record.ParticipantID
 
 	anchorings []record.ID
+	releasing  letter // whose key the last record.Release gives
+	releases   []released
 }
 
 // lately gives what was made last, which is likely to be open still.
@@ -168,7 +188,10 @@ func (g *generator) call(function string) invocation {
 		return c
 	}
 	c.arguments = []string{string(marshalJSON(g.t, g.request(requests[function])))}
-	if g.IntN(2) == 0 {
+	switch {
+	case function == record.ReleaseFunction:
+		c.transient = map[string][]byte{record.ReleaseField: g.sealed()}
+	case g.IntN(2) == 0:
 		c.transient = map[string][]byte{record.SealedField: g.notes()}
 	}
 	return c
@@ -206,6 +229,9 @@ func (g *generator) known(function string) []any {
 		return []any{pick(g, g.glass).Request, record.InstitutionID(pick(g, g.members))}
 	case function == record.AnchoringFunction:
 		return []any{pick(g, g.anchorings)}
+	case function == record.SealedReleaseFunction:
+		r := pick(g, lately(g.releases))
+		return []any{r.patient, r.Recipient, r.ID}
 	}
 	return nil
 }
@@ -326,8 +352,22 @@ func (g *generator) together(like any) any {
 		l := pick(g, g.letters)
 		return record.AccessAttempt{
 			Participant: pick(g, g.doctors), Patient: l.Patient, Record: l.Record, Version: l.page, Session: record.ID{1},
-			Release: g.IntN(3) == 0,
 		}
+	case record.Release:
+		g.releasing = pick(g, g.letters)
+		to := g.patients[g.releasing.at]
+		if g.IntN(3) == 0 {
+			to = pick(g, g.doctors)
+		}
+		return record.Release{Patient: g.releasing.Patient, Recipient: to, Key: g.keys[to]}
+	case record.ReleaseEnd:
+		r := pick(g, lately(g.releases))
+		return record.ReleaseEnd{Patient: r.patient, Releases: []record.ReleaseName{r.ReleaseName}}
+	case record.HandOver:
+		l := pick(g, g.letters)
+		return record.HandOver{Patient: l.Patient, To: g.linked[l.at], Recipient: g.appliances[1-l.at]}
+	case record.LateEmergency:
+		return g.lateEmergency()
 	case record.Copies:
 		l := pick(g, g.letters)
 		held := record.Copy{Record: l.Record, Version: l.page, Tag: l.page, CID: cid(strconv.Itoa(g.IntN(3)))}
@@ -429,17 +469,48 @@ func (g *generator) rotation(id record.ParticipantID) record.Rotation {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	sign := func(message []byte) []byte {
-		digest := sha256.Sum256(message)
-		signature, err := ecdsa.SignASN1(crand.Reader, key, digest[:])
-		if err != nil {
-			g.t.Fatal(err)
-		}
-		return signature
+	q := record.Rotation{
+		NewKey: der, Proof: g.sign(key, record.RotationMessage(id, der)), EncryptionKey: private.PublicKey().Bytes(),
 	}
-	q := record.Rotation{NewKey: der, Proof: sign(record.RotationMessage(id, der)), EncryptionKey: private.PublicKey().Bytes()}
-	q.Signature = sign(record.EncryptionKeyMessage(id, q.EncryptionKey))
+	q.Signature = g.sign(key, record.EncryptionKeyMessage(id, q.EncryptionKey))
 	return q
+}
+
+// sign signs a message's SHA-256.
+func (g *generator) sign(key *ecdsa.PrivateKey, message []byte) []byte {
+	digest := sha256.Sum256(message)
+	signature, err := ecdsa.SignASN1(crand.Reader, key, digest[:])
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return signature
+}
+
+// lateEmergency is one that a hospital's doctor signed; now and then another's.
+func (g *generator) lateEmergency() record.LateEmergency {
+	l := pick(g, g.letters)
+	q := record.LateEmergency{EmergencyStatement: record.EmergencyStatement{
+		Patient: l.Patient, Participant: g.doctors[l.at], Record: l.Record, Time: soon(-time.Hour), Reason: make([]byte, sha256.Size),
+	}}
+	crand.Read(q.ID[:]) // never fails (crypto/rand)
+	by := l.at
+	if g.IntN(4) == 0 {
+		by = g.IntN(len(g.signing))
+	}
+	q.Signature = g.sign(g.signing[by], q.Message())
+	return q
+}
+
+// sealed looks like the sealed key of the letter that is released.
+func (g *generator) sealed() []byte {
+	l := g.releasing
+	return record.SealedRelease{
+		Encapsulated: make([]byte, record.EncapsulatedKeySize),
+		Versions: []record.ReleasedVersion{{
+			Record: l.Record, Version: l.page, Documents: []record.ReleasedDocument{{Tag: l.page, CID: l.cid}},
+		}},
+		Metadata: []byte("sealed"),
+	}.Encode()
 }
 
 func (g *generator) newReference() record.Reference {
@@ -448,11 +519,13 @@ func (g *generator) newReference() record.Reference {
 	return record.NewReference(pick(g, g.members), random)
 }
 
-// notes seals something to each institution.
+// notes seals something to each institution and its appliance.
 func (g *generator) notes() []byte {
 	var notes []record.SealedNote
-	for _, m := range g.members {
-		notes = append(notes, record.SealedNote{Recipient: record.InstitutionID(m), Ciphertext: make([]byte, 1400)})
+	for i, m := range g.members {
+		for _, to := range []record.ParticipantID{record.InstitutionID(m), g.appliances[i]} {
+			notes = append(notes, record.SealedNote{Recipient: to, Ciphertext: make([]byte, 1400)})
+		}
 	}
 	return marshalJSON(g.t, notes)
 }
@@ -497,6 +570,12 @@ func (g *generator) learn(c *trial) {
 			g.glass = append(g.glass, made)
 		}
 		g.asked = append(g.asked, made)
+	case record.ReleaseFunction:
+		q := reread[struct {
+			Patient   record.Reference
+			Recipient record.ParticipantID
+		}](g, c)
+		g.releases = append(g.releases, released{q.Patient, record.ReleaseName{Recipient: q.Recipient, ID: id}})
 	case record.ReferFunction:
 		q := reread[record.Choice](g, c)
 		q.Request = id

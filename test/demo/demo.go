@@ -10,11 +10,15 @@ import (
 
 	"github.com/medanchor/medanchor/devnet"
 	"github.com/medanchor/medanchor/test/hospital"
+	"github.com/medanchor/medanchor/test/story"
 	"github.com/medanchor/medanchor/test/synth"
 )
 
 // settleTimeout bounds the wait until every file is accounted for.
 const settleTimeout = 5 * time.Minute
+
+// storyBegins is the number of the story's first step.
+const storyBegins = 8
 
 // demo is one run.
 type demo struct {
@@ -81,6 +85,9 @@ func (d *demo) run(ctx context.Context) (err error) {
 		return err
 	}
 	if err := d.showVerify(ctx, sites[0], manifest); err != nil {
+		return err
+	}
+	if err := d.tellStory(ctx, network, sites); err != nil {
 		return err
 	}
 	if d.once {
@@ -201,6 +208,28 @@ func (d *demo) showVerify(ctx context.Context, s *site, manifest synth.Manifest)
 	return nil
 }
 
+// tellStory has the history of a patient follow them from the first hospital to the second.
+func (d *demo) tellStory(ctx context.Context, network *devnet.Network, sites []*site) error {
+	a, b := &story.Place{Hospital: sites[0].Hospital, Member: sites[0].member}, &story.Place{Hospital: sites[1].Hospital, Member: sites[1].member}
+	if err := story.Announce(ctx, network, a, b); err != nil {
+		return err
+	}
+	s, err := story.Begin(ctx, story.Options{
+		Dir: filepath.Join(d.dir, "story"), Program: filepath.Join(d.bin, "medanchor"), Network: network, A: a, B: b,
+		Slices: 5, Late: 3, Size: 524 << 10, Seed: d.seed, Out: os.Stdout,
+	})
+	if err != nil {
+		return err
+	}
+	for i, step := range s.Steps() {
+		say(fmt.Sprintf("%d. %s", storyBegins+i, step.Title))
+		if err := step.Run(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // anchoredDICOM finds a DICOM file of the hospital that was anchored, where it was moved to.
 func anchoredDICOM(s *site, manifest synth.Manifest) (string, error) {
 	for _, f := range manifest.Files {
@@ -226,7 +255,7 @@ func (d *demo) next(sites []*site) {
 	program, config := filepath.Join(d.bin, "medanchor"), sites[0].ConfigPath
 	for _, line := range []string{
 		"status --config " + config, "records --config " + config, "records --all --config " + config,
-		"verify FILE --config " + config, "get DOCUMENT -o copy.dcm --config " + config,
+		"verify FILE --config " + config,
 	} {
 		fmt.Println(" ", program, line)
 	}

@@ -82,7 +82,7 @@ func (s *site) outcomes(sources []treeFile, c chain) map[string][]string {
 		s.t.Fatal(err)
 	}
 	defer pool.Close()
-	outcomes := make(map[string][]string)
+	stored, outcomes := s.stored(), make(map[string][]string)
 	first := make(map[document.ItemID]bool)
 	for _, f := range sources {
 		name := filepath.Base(f.path)
@@ -116,7 +116,7 @@ func (s *site) outcomes(sources []treeFile, c chain) map[string][]string {
 			s.t.Errorf("%s is not on the other hospital's peer", name)
 		}
 		outcomes[outcome] = append(outcomes[outcome], name)
-		s.checkBack(name, content, int(m.DatasetOffset), first[v.Item], s.get(v.Item))
+		s.checkBack(name, content, int(m.DatasetOffset), first[v.Item], s.get(stored, v.Item))
 		first[v.Item] = true
 	}
 	return outcomes

@@ -10,6 +10,7 @@ import (
 	"github.com/medanchor/medanchor/appliance/control"
 	"github.com/medanchor/medanchor/devnet"
 	"github.com/medanchor/medanchor/devnet/devnettest"
+	"github.com/medanchor/medanchor/test/netns"
 )
 
 // TestLedgerAway: while the ledger is away, files are taken in and acknowledged; when it is back, the queue drains by itself.
@@ -79,4 +80,40 @@ func TestLedgerAway(t *testing.T) {
 func (s *site) done() int {
 	s.t.Helper()
 	return filesIn(s.t, filepath.Join(s.DICOM, "done")) + filesIn(s.t, filepath.Join(s.Documents, "done"))
+}
+
+// TestLinkToThePeerCut: the appliance is on a machine of its own, and the link from there to its peer is cut and restored.
+func TestLinkToThePeerCut(t *testing.T) {
+	host := netns.New(t).Host(t, 1)
+	n := devnettest.Exclusive(t)
+	manifest, dir := generate(t, 36)
+	name := manifest.Hospitals[0]
+	want := manifest.Counts(name)
+	s := newSite(t, n, 0)
+	s.Machine = host
+	s.Config.IPFS.Listen = fmt.Sprintf("/ip4/%s/tcp/4001", host.Address)
+	if err := s.WriteConfig(); err != nil {
+		t.Fatal(err)
+	}
+	link := host.Forward(t, s.member.Peer.Address)
+	from := s.height()
+	s.start()
+	s.dropTree(os.DirFS(filepath.Join(dir, name, "dicom")), s.DICOM)
+	s.await("a document is anchored", func(c control.Status) bool { return c.Items.Anchored > 0 })
+
+	link.Cut()
+	s.dropTree(os.DirFS(filepath.Join(dir, name, "documents")), s.Documents)
+	poll(t, "all files are acknowledged", func() bool { return s.done() == want.Files },
+		func() string { return fmt.Sprintf("%d of %d", s.done(), want.Files) })
+	s.await("the daemon says that the ledger is away", func(c control.Status) bool {
+		return c.Ledger.Away != "" && c.Items.Waiting > 0
+	})
+
+	if err := link.Restore(); err != nil {
+		t.Fatal(err)
+	}
+	items := s.awaitSettled(want.Files).Items
+	c := s.chainSince(from)
+	s.reconcile(want, items, len(c.documents))
+	s.checkFiles(manifest, dir, name, c)
 }

@@ -30,6 +30,7 @@ type someone struct {
 	program  string
 	identity string
 	id       record.ParticipantID
+	machine  hospital.Machine // on which they run it; nil: the test's
 }
 
 // enrol enrols a participant of a member's institution.
@@ -42,14 +43,14 @@ func enrol(t *testing.T, n *devnet.Network, m *devnet.Member, role record.Role) 
 	}
 	defer institution.Close()
 	if role == record.InstitutionRole {
-		return &someone{t, program, filepath.Join(m.Dir, "institution"), institution.ID}
+		return &someone{t: t, program: program, identity: filepath.Join(m.Dir, "institution"), id: institution.ID}
 	}
 	p, err := institution.Enrol(t.Context(), role)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	return &someone{t, program, filepath.Join(m.Dir, "people", p.ID.String()), p.ID}
+	return &someone{t: t, program: program, identity: filepath.Join(m.Dir, "people", p.ID.String()), id: p.ID}
 }
 
 // runs runs a command line, whose words are separated by spaces, with more arguments that may hold any. It gives what the
@@ -60,7 +61,11 @@ func (s *someone) runs(code int, command, input string, more ...string) string {
 	cmd := exec.CommandContext(s.t.Context(), s.program, args...)
 	var out, errOut bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(input), &out, &errOut
-	err := cmd.Run()
+	run := cmd.Run
+	if s.machine != nil {
+		run = func() error { return errors.Join(s.machine.Do(cmd.Start), cmd.Wait()) }
+	}
+	err := run()
 	exit, ended := errors.AsType[*exec.ExitError](err)
 	switch {
 	case err == nil && code == exitOK:

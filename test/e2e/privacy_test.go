@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -120,11 +121,12 @@ func (s *site) command(args ...string) []byte {
 	s.t.Helper()
 	cmd := exec.CommandContext(s.t.Context(), s.medanchor, append(args, "--config", s.ConfigPath)...)
 	cmd.Env = append(os.Environ(), s.env...)
-	out, err := cmd.Output()
-	if cmd.ProcessState == nil {
+	var out bytes.Buffer
+	cmd.Stdout = &out
+	if err := s.Do(cmd.Run); cmd.ProcessState == nil {
 		s.t.Fatal(err)
 	}
-	return out
+	return out.Bytes()
 }
 
 func freeAddress(t *testing.T) string {

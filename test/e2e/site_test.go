@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -44,9 +43,16 @@ type site struct {
 // newSite sets up a hospital of a network member. Its daemon does not run yet; it ends with the test.
 func newSite(t *testing.T, n *devnet.Network, index int) *site {
 	t.Helper()
+	return newSiteOn(t, n, index, hospital.Options{})
+}
+
+// newSiteOn is newSite with options, but for the folder and the inspector.
+func newSiteOn(t *testing.T, n *devnet.Network, index int, o hospital.Options) *site {
+	t.Helper()
 	medanchor, inspector := hospital.Programs(t)
 	member, other := n.Members[index], n.Members[(index+1)%len(n.Members)]
-	h, err := hospital.New(t.Context(), n, member, hospital.Options{Dir: shortDir(t), Inspector: inspector})
+	o.Dir, o.Inspector = shortDir(t), inspector
+	h, err := hospital.New(t.Context(), n, member, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -276,15 +282,21 @@ func (s *site) verify(d document.Digest) []control.Verdict {
 	return verdicts
 }
 
-// get reads an item back in plaintext.
-func (s *site) get(id document.ItemID) []byte {
+// stored opens what the hospital has stored by now, to be read back without the daemon. It is closed with the test.
+func (s *site) stored() *hospital.Stored {
 	s.t.Helper()
-	r, err := s.Client().Get(s.t.Context(), id.String())
+	stored, err := s.OpenStored()
 	if err != nil {
-		s.t.Fatalf("get %s: %v", id, err)
+		s.t.Fatal(err)
 	}
-	defer r.Close()
-	content, err := io.ReadAll(r)
+	s.t.Cleanup(func() { stored.Close() })
+	return stored
+}
+
+// get reads an item back in plaintext.
+func (s *site) get(stored *hospital.Stored, id document.ItemID) []byte {
+	s.t.Helper()
+	content, err := stored.Get(id)
 	if err != nil {
 		s.t.Fatalf("get %s: %v", id, err)
 	}
@@ -329,7 +341,7 @@ func (s *site) reconcile(want synth.Counts, items control.Items, anchored int) {
 // and its bytes as they are read back.
 func (s *site) checkFiles(m synth.Manifest, dir, name string, c chain) {
 	s.t.Helper()
-	patients := make(map[string]record.Reference)
+	stored, patients := s.stored(), make(map[string]record.Reference)
 	owners := make(map[string]map[string]bool) // of content: files of the same content for several people are several documents
 	for _, f := range m.Files {
 		if f.Hospital == name && f.Outcome == synth.Anchored {
@@ -354,7 +366,7 @@ func (s *site) checkFiles(m synth.Manifest, dir, name string, c chain) {
 		}
 		for _, v := range verdicts {
 			s.checkVerdict(f, v, c)
-			back := s.get(v.Item)
+			back := s.get(stored, v.Item)
 			offset := int64(0)
 			if f.Outcome == synth.Duplicate {
 				offset = f.Offset // the first of its kind may have come in another file meta group

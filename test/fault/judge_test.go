@@ -3,7 +3,6 @@ package fault
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -204,15 +203,21 @@ func hash(content []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// judgePlaintext reads every document and everything in quarantine back from the running appliance, and has it verified.
+// judgePlaintext reads every document and everything in quarantine back from the data folder, and has it verified by the
+// running appliance.
 func (c *campaign) judgePlaintext(t *testing.T, v verdict) {
 	t.Helper()
+	stored, err := c.OpenStored()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stored.Close()
 	for _, f := range c.supply.dropped {
 		item := v.items[f.target()]
 		if item.State == document.Duplicate {
 			continue
 		}
-		content, err := c.get(t, item.ID)
+		content, err := stored.Get(item.ID)
 		if err != nil {
 			t.Errorf("%s: read back: %v", f.rel, err)
 		} else if hash(content) != f.SHA256 {
@@ -247,16 +252,6 @@ func (c *campaign) judgeIndex(t *testing.T, v verdict) {
 			t.Errorf("document %s is in the index %d times, want once", item.Tag, n)
 		}
 	}
-}
-
-func (c *campaign) get(t *testing.T, id document.ItemID) ([]byte, error) {
-	t.Helper()
-	content, err := c.Client().Get(t.Context(), id.String())
-	if err != nil {
-		return nil, err
-	}
-	defer content.Close()
-	return io.ReadAll(content)
 }
 
 func (c *campaign) verify(t *testing.T, f *file, item document.Item) {

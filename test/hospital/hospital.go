@@ -35,6 +35,8 @@ type Options struct {
 	Quiet time.Duration
 	// SwarmKey, if set, is the consortium's; else the hospital makes its own.
 	SwarmKey []byte
+	// Machine, if set, is where the hospital's programs run; else they run beside the test.
+	Machine Machine
 }
 
 // Hospital is a hospital that is ready to run.
@@ -42,14 +44,18 @@ type Hospital struct {
 	Dir        string
 	ConfigPath string
 	Config     appliance.Config
-	DICOM      string // drop folder
-	Documents  string // drop folder: the first folder inside it is the NHS number
-	Recovery   string // the recovery identity's file
+	DICOM      string  // drop folder
+	Documents  string  // drop folder: the first folder inside it is the NHS number
+	Recovery   string  // the recovery identity's file
+	Machine    Machine // nil: the programs run beside the test
 }
 
 // New sets up a hospital of the member.
 func New(ctx context.Context, network *devnet.Network, member *devnet.Member, o Options) (*Hospital, error) {
-	h := &Hospital{Dir: o.Dir, ConfigPath: filepath.Join(o.Dir, "medanchor.yaml"), Recovery: filepath.Join(o.Dir, "recovery.key")}
+	h := &Hospital{
+		Dir: o.Dir, ConfigPath: filepath.Join(o.Dir, "medanchor.yaml"), Recovery: filepath.Join(o.Dir, "recovery.key"),
+		Machine: o.Machine,
+	}
 	if o.Drop == "" {
 		o.Drop = filepath.Join(o.Dir, "drop")
 	}
@@ -114,6 +120,7 @@ func (h *Hospital) config(m *devnet.Member, o Options, identity ledger.Options, 
 			},
 		},
 		Inspect: appliance.InspectConfig{Program: o.Inspector, Workers: 2},
+		Reading: appliance.ReadingConfig{Listen: "127.0.0.1:0"},
 		Listen:  "127.0.0.1:0",
 		Log:     appliance.LogConfig{Format: "text"},
 	}

@@ -28,6 +28,20 @@ type Process struct {
 	err    error // of Wait, once exited is closed
 }
 
+// Machine is where programs run.
+type Machine interface {
+	// Do runs f on this goroutine's thread, in a place that the processes inherit which f starts: see package netns.
+	Do(f func() error) error
+}
+
+// Do runs f on the hospital's machine, for a command to run there.
+func (h *Hospital) Do(f func() error) error {
+	if h.Machine == nil {
+		return f()
+	}
+	return h.Machine.Do(f)
+}
+
 // Log is where the hospital's daemons write.
 func (h *Hospital) Log() string { return filepath.Join(h.Dir, "medanchor.log") }
 
@@ -48,7 +62,7 @@ func (h *Hospital) Start(program string, args, env []string) (*Process, error) {
 		runtime.LockOSThread()
 		defer close(p.exited)
 		defer log.Close()
-		err := p.cmd.Start()
+		err := h.Do(p.cmd.Start)
 		started <- err
 		if err == nil {
 			p.err = p.cmd.Wait()

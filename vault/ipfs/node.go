@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ipfs/boxo/blockstore"
+	"github.com/ipfs/boxo/exchange"
 	pinner "github.com/ipfs/boxo/pinning/pinner"
 	"github.com/ipfs/kubo/core"
 	"github.com/ipfs/kubo/core/node/libp2p"
@@ -19,8 +20,8 @@ import (
 var (
 	// ErrMissing says that a block is not in the repository.
 	ErrMissing = errors.New("block is missing")
-	// ErrCorrupt says that a block's bytes are not those of its CID. Kubo does not repair it: delete it, then fetch it
-	// from another hospital or restore it.
+	// ErrCorrupt says that a block's bytes are not those of its CID. Kubo does not repair it: Repair does, from another
+	// hospital.
 	ErrCorrupt = errors.New("block is corrupt")
 	// ErrInUse says that another process has the repository open.
 	ErrInUse = errors.New("IPFS repository is in use")
@@ -31,6 +32,9 @@ var (
 // stopTimeout bounds Close: what Kubo has not closed by then is left to the end of the process.
 const stopTimeout = 10 * time.Second
 
+// defaultPatience is Options.Patience where it is not given.
+const defaultPatience = 5 * time.Second
+
 // Options say where a node keeps its blocks and how it is reached.
 type Options struct {
 	// Repo is the folder of the Kubo repository. It is made on first use; its parent must exist.
@@ -39,12 +43,19 @@ type Options struct {
 	SwarmKeyFile string
 	// Listen are the TCP multiaddrs to listen on, such as /ip4/0.0.0.0/tcp/4001; none means 127.0.0.1 on a free port.
 	Listen []string
+	// Patience bounds how long another hospital may take to be connected to, and to send the next block, before the next
+	// one is tried; zero means 5 seconds. A block has 1 MiB: over a link of less than 2 Mbit/s that is too short.
+	Patience time.Duration
 }
 
 // Node is an embedded Kubo node. It is safe for concurrent use.
 type Node struct {
 	kubo   *core.IpfsNode
 	blocks blockstore.Blockstore
+	// exchange is bitswap.
+	exchange exchange.SessionExchange
+	tap      *tap
+	patience time.Duration
 	// opened are the roots that were pinned when the node opened: only these can be orphans of an earlier run.
 	opened []record.CID
 	// unpinned are the blocks on disk, or on their way there, that no pin holds yet because their payload is not stored.
@@ -64,11 +75,19 @@ func Open(ctx context.Context, o Options) (*Node, error) {
 	if err := prepareRepo(o, key); err != nil {
 		return nil, fmt.Errorf("prepare IPFS repository: %w", err)
 	}
-	kubo, err := start(ctx, o.Repo)
+	tap := newTap()
+	kubo, err := start(tap.within(ctx), o.Repo)
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{kubo: kubo, blocks: kubo.BaseBlocks}
+	if kubo.Bitswap == nil {
+		return nil, errors.Join(errors.New("start IPFS node: Kubo made no bitswap"), kubo.Close())
+	}
+	tap.watch(kubo.PeerHost.Network())
+	n := &Node{kubo: kubo, blocks: kubo.BaseBlocks, exchange: kubo.Bitswap, tap: tap, patience: o.Patience}
+	if n.patience <= 0 {
+		n.patience = defaultPatience
+	}
 	if n.opened, err = n.roots(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("list pins: %w", err), n.Close())
 	}
@@ -96,6 +115,7 @@ func start(ctx context.Context, path string) (*core.IpfsNode, error) {
 
 // Close stops the node. Calls under way fail.
 func (n *Node) Close() error {
+	n.tap.close()
 	if err := n.kubo.Close(); err != nil {
 		return fmt.Errorf("stop IPFS node: %w", err)
 	}

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sort"
 
 	"github.com/ipfs/boxo/blockstore"
 	"github.com/ipfs/boxo/ipld/merkledag"
+	blocks "github.com/ipfs/go-block-format"
 	"github.com/ipfs/go-cid"
 	ipld "github.com/ipfs/go-ipld-format"
 
@@ -22,7 +22,16 @@ import (
 // Kubo's own reader is not used because it hides why a leaf could not be read.
 func (n *Node) Get(ctx context.Context, c record.CID) (io.ReadSeekCloser, error) {
 	r := &reader{ctx: ctx, node: n, at: -1}
-	if err := r.addTree(&ipld.Link{Cid: toCID(c)}); err != nil {
+	root := toCID(c)
+	if root.Type() == cid.Raw {
+		if err := r.loadSingle(root); err != nil {
+			return nil, err
+		}
+		return r, nil
+	}
+	var err error
+	r.tree, err = outlineOf(root, func(c cid.Cid) ([]*ipld.Link, error) { return n.links(ctx, c) })
+	if err != nil {
 		return nil, err
 	}
 	return r, nil
@@ -62,9 +71,13 @@ func (n *Node) links(ctx context.Context, c cid.Cid) ([]*ipld.Link, error) {
 	if err != nil {
 		return nil, blockError(c, err)
 	}
+	return linksOf(block)
+}
+
+func linksOf(block blocks.Block) ([]*ipld.Link, error) {
 	nd, err := merkledag.DecodeProtobufBlock(block)
 	if err != nil {
-		return nil, fmt.Errorf("decode %s: %w", c, err)
+		return nil, fmt.Errorf("decode %s: %w", block.Cid(), err)
 	}
 	return nd.Links(), nil
 }
@@ -73,54 +86,25 @@ func (n *Node) links(ctx context.Context, c cid.Cid) ([]*ipld.Link, error) {
 type reader struct {
 	ctx    context.Context // of the Get: io.Reader takes none
 	node   *Node
-	leaves []cid.Cid
-	ends   []int64 // of each leaf, as an offset in the payload
+	tree   outline
 	offset int64
 
 	at   int // the leaf that is in data; -1 for none
 	data []byte
 }
 
-// addTree appends the leaves under a link, from the left to the right.
-func (r *reader) addTree(l *ipld.Link) error {
-	if l.Cid.Type() == cid.Raw {
-		return r.addLeaf(l)
-	}
-	children, err := r.node.links(r.ctx, l.Cid)
-	if err != nil {
+// loadSingle reads the only block of a payload.
+func (r *reader) loadSingle(root cid.Cid) error {
+	r.tree = singleLeaf(root, 0)
+	if err := r.load(0); err != nil {
 		return err
 	}
-	for _, child := range children {
-		if err := r.addTree(child); err != nil {
-			return err
-		}
-	}
+	r.tree = singleLeaf(root, len(r.data))
 	return nil
-}
-
-// addLeaf appends a leaf. The link to one says how long it is; a payload's only block has no link to it, and is read.
-func (r *reader) addLeaf(l *ipld.Link) error {
-	r.leaves = append(r.leaves, l.Cid)
-	size := int64(l.Size) //nolint:gosec // at most the 1 MiB of a block, and checked against it
-	if len(r.ends) == 0 && size == 0 {
-		if err := r.load(0); err != nil {
-			return err
-		}
-		size = int64(len(r.data))
-	}
-	r.ends = append(r.ends, r.size()+size)
-	return nil
-}
-
-func (r *reader) size() int64 {
-	if len(r.ends) == 0 {
-		return 0
-	}
-	return r.ends[len(r.ends)-1]
 }
 
 func (r *reader) load(leaf int) error {
-	id := r.leaves[leaf]
+	id := r.tree.leaves[leaf]
 	block, err := r.node.blocks.Get(r.ctx, id)
 	if err != nil {
 		return blockError(id, err)
@@ -130,39 +114,30 @@ func (r *reader) load(leaf int) error {
 }
 
 func (r *reader) Read(p []byte) (int, error) {
-	if r.offset >= r.size() {
+	if r.offset >= r.tree.size() {
 		return 0, io.EOF
 	}
-	leaf := sort.Search(len(r.ends), func(i int) bool { return r.ends[i] > r.offset })
+	leaf := r.tree.at(r.offset)
 	if leaf != r.at {
 		if err := r.load(leaf); err != nil {
 			return 0, err
 		}
 	}
-	start := int64(0)
-	if leaf > 0 {
-		start = r.ends[leaf-1]
+	if err := r.tree.check(leaf, r.data); err != nil {
+		return 0, err
 	}
-	if int64(len(r.data)) != r.ends[leaf]-start {
-		return 0, fmt.Errorf("read %s: its link names another length: %w", r.leaves[leaf], ErrCorrupt)
-	}
-	n := copy(p, r.data[r.offset-start:])
+	n := copy(p, r.data[r.offset-r.tree.start(leaf):])
 	r.offset += int64(n)
 	return n, nil
 }
 
 func (r *reader) Seek(offset int64, whence int) (int64, error) {
-	switch whence {
-	case io.SeekCurrent:
-		offset += r.offset
-	case io.SeekEnd:
-		offset += r.size()
+	to, err := r.tree.seek(r.offset, offset, whence)
+	if err != nil {
+		return 0, err
 	}
-	if offset < 0 {
-		return 0, errors.New("seek payload: before its start")
-	}
-	r.offset = offset
-	return offset, nil
+	r.offset = to
+	return to, nil
 }
 
 func (r *reader) Close() error {

@@ -30,6 +30,7 @@ import (
 var prepareKubo = sync.OnceValue(func() error {
 	logging.SetupLogging(logging.Config{Level: logging.LevelFatal})
 	gologshim.SetDefaultHandler(slog.DiscardHandler)
+	installTap()
 	for _, p := range append(flatfs.Plugins, levelds.Plugins...) {
 		datastore, ok := p.(plugin.PluginDatastore)
 		if !ok {

@@ -117,11 +117,15 @@ func TestMissingAndCorrupt(t *testing.T) {
 	}
 }
 
+func pathOf(o Options, c record.CID) string {
+	name := strings.TrimPrefix(dshelp.MultihashToDsKey(toCID(c).Hash()).String(), "/")
+	return filepath.Join(o.Repo, "blocks", name[len(name)-2:len(name)-1], name+".data")
+}
+
 // blockFile finds the file of a block.
 func blockFile(t *testing.T, o Options, c record.CID) string {
 	t.Helper()
-	name := strings.TrimPrefix(dshelp.MultihashToDsKey(toCID(c).Hash()).String(), "/")
-	file := filepath.Join(o.Repo, "blocks", name[len(name)-2:len(name)-1], name+".data")
+	file := pathOf(o, c)
 	if _, err := os.Stat(file); err != nil {
 		t.Fatalf("find block: %v", err)
 	}

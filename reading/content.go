@@ -1,0 +1,158 @@
+package reading
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+
+	"github.com/medanchor/medanchor/document"
+)
+
+// eitherOf is a document that several ways lead to: where one fails, also half-way, the next is taken. What all of them
+// give is verified.
+func eitherOf(ways []Document) Document {
+	if len(ways) == 1 {
+		return ways[0]
+	}
+	d := ways[0]
+	d.Open = func(ctx context.Context) (Plain, error) {
+		p := &either{ctx: ctx, ways: ways}
+		return p, p.next(nil)
+	}
+	d.Verify = func(digest document.Digest) bool { return ways[0].Verify(digest) }
+	return d
+}
+
+// either reads by the first way that works.
+type either struct {
+	ctx  context.Context // of the request: io.ReaderAt takes none
+	ways []Document      // that were not tried
+	now  Plain
+}
+
+// next opens the next way. Failed is why the one before it was left.
+func (e *either) next(failed error) error {
+	if e.now != nil {
+		failed = errors.Join(failed, e.now.Close())
+		e.now = nil
+	}
+	for len(e.ways) > 0 && e.ctx.Err() == nil {
+		way := e.ways[0]
+		e.ways = e.ways[1:]
+		plain, err := way.Open(e.ctx)
+		if err == nil {
+			e.now = plain
+			return nil
+		}
+		failed = errors.Join(failed, err)
+	}
+	return errors.Join(failed, e.ctx.Err())
+}
+
+// ReadAt implements io.ReaderAt. It is not for concurrent use.
+func (e *either) ReadAt(p []byte, off int64) (n int, err error) {
+	for e.now != nil {
+		m, err := e.now.ReadAt(p[n:], off+int64(n))
+		n += m
+		if err == nil || errors.Is(err, io.EOF) || n == len(p) {
+			return n, err
+		}
+		if err := e.next(err); err != nil {
+			return n, err
+		}
+	}
+	return n, ErrUnavailable
+}
+
+// Size implements Plain.
+func (e *either) Size() int64 {
+	if e.now == nil {
+		return 0
+	}
+	return e.now.Size()
+}
+
+// Close implements Plain.
+func (e *either) Close() error {
+	if e.now == nil {
+		return nil
+	}
+	return e.now.Close()
+}
+
+// guarded reads a document for as long as check lets it. Read from the beginning to the end, the whole is verified before
+// its last bytes are given. It is for one request, and not for concurrent use.
+type guarded struct {
+	plain  Plain
+	size   int64
+	check  func() error
+	verify func(document.Digest) bool
+
+	offset int64
+	hash   hash.Hash // of what was read, while that was from the beginning on; nil after a jump
+	skip   int64     // how much of the beginning does not count
+	hashed int64
+}
+
+func newGuarded(plain Plain, d Document, check func() error) *guarded {
+	return &guarded{
+		plain: plain, size: plain.Size(), check: check, verify: d.Verify, hash: sha256.New(), skip: d.Metadata.DatasetOffset,
+	}
+}
+
+// errWhole says that each part of a document was in order, and the whole is another document.
+var errWhole = errors.New("the content is not the document's: its digest differs")
+
+// Read implements io.Reader.
+func (g *guarded) Read(p []byte) (int, error) {
+	if g.offset >= g.size {
+		return 0, io.EOF
+	}
+	if err := g.check(); err != nil {
+		return 0, err
+	}
+	p = p[:min(int64(len(p)), g.size-g.offset)]
+	n, err := g.plain.ReadAt(p, g.offset)
+	if n < len(p) {
+		if err == nil || errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return 0, fmt.Errorf("read document: %w", err)
+	}
+	if err := g.account(p); err != nil {
+		return 0, err
+	}
+	g.offset += int64(n)
+	return n, nil
+}
+
+// account verifies the whole once its end is read.
+func (g *guarded) account(p []byte) error {
+	if g.hash == nil || g.hashed != g.offset {
+		return nil // a part: each chunk was verified
+	}
+	g.hash.Write(p[min(max(g.skip-g.offset, 0), int64(len(p))):])
+	g.hashed += int64(len(p))
+	if g.hashed == g.size && !g.verify(document.Digest(g.hash.Sum(nil))) {
+		return errWhole
+	}
+	return nil
+}
+
+// Seek implements io.Seeker.
+func (g *guarded) Seek(offset int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekCurrent:
+		offset += g.offset
+	case io.SeekEnd:
+		offset += g.size
+	}
+	if offset < 0 {
+		return 0, errors.New("seek before the beginning")
+	}
+	g.offset = offset
+	return offset, nil
+}
