@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -81,7 +82,7 @@ func TestConcurrency(t *testing.T) {
 	if all := clients * (batches + bookings); l.done+l.failed != all || l.done*100 < all*leastPercent {
 		t.Errorf("%d succeeded and %d failed, want %d %% of %d", l.done, l.failed, leastPercent, all)
 	}
-	l.checkDocuments(t, b.appliance, height)
+	l.checkDocuments(t, b.appliance, height, l.model(a.MSPID, b.MSPID))
 	l.checkSlots(t, a.doctor)
 }
 
@@ -178,6 +179,25 @@ func (c *client) batch() record.Batch {
 	return b
 }
 
+// expected is what the ledger may have of a document: its record, and the payload of either hospital.
+type expected struct {
+	record record.Tag
+	cids   []record.CID
+}
+
+// model gives what is expected of each document that a batch may have.
+func (l *load) model(sealedBy ...string) map[record.Tag]expected {
+	all := make(map[record.Tag]expected, universe)
+	for i := range universe {
+		e := expected{record: record.RecordTag(l.secret, fmt.Sprintf("record %d", i/perRecord))}
+		for _, by := range sealedBy {
+			e.cids = append(e.cids, cid(fmt.Sprintf("document %d", i)+by))
+		}
+		all[record.DocumentTag(l.secret, 0, [32]byte{byte(i), 1})] = e
+	}
+	return all
+}
+
 // try does something until it succeeds, which then counts, or was retried too often. It gives an error that is not a clear
 // conflict.
 func (c *client) try(attempt func() error, count func()) error {
@@ -211,8 +231,9 @@ func isTaken(err error) bool {
 	return ok && refused.Code == record.Exists
 }
 
-// checkDocuments reads the chain since a block: each document that was anchored was written once, and is in one version.
-func (l *load) checkDocuments(t *testing.T, look *consortium.Person, since uint64) {
+// checkDocuments reads the chain since a block: each document that was anchored was written once, as one of the hospitals sealed
+// it, and is in one version, of its record. No other document of the model is there, unless a client was told that it failed.
+func (l *load) checkDocuments(t *testing.T, look *consortium.Person, since uint64, model map[record.Tag]expected) {
 	t.Helper()
 	height, err := look.Height(t.Context())
 	if err != nil {
@@ -229,10 +250,16 @@ func (l *load) checkDocuments(t *testing.T, look *consortium.Person, since uint6
 		}
 		for _, d := range nouns.Documents {
 			written[d.Tag]++
+			if e, ours := model[d.Tag]; ours && !slices.Contains(e.cids, d.CID) {
+				t.Errorf("document %s has a payload that neither hospital sealed", d.Tag)
+			}
 		}
 		for _, v := range nouns.Versions {
 			for _, d := range v.Documents {
 				listed[d.Tag]++
+				if e, ours := model[d.Tag]; ours && e.record != v.Record {
+					t.Errorf("document %s is in the record %s, want %s", d.Tag, v.Record, e.record)
+				}
 			}
 		}
 		if block.Number+1 >= height {
@@ -242,6 +269,11 @@ func (l *load) checkDocuments(t *testing.T, look *consortium.Person, since uint6
 	for tag := range l.anchored {
 		if written[tag] != 1 || listed[tag] != 1 {
 			t.Errorf("document %s was written %d times, in %d versions", tag, written[tag], listed[tag])
+		}
+	}
+	for tag := range model {
+		if n := written[tag]; n > 1 || n != listed[tag] || n == 1 && !l.anchored[tag] && l.failed == 0 {
+			t.Errorf("document %s was written %d times, in %d versions, and anchored: %t", tag, n, listed[tag], l.anchored[tag])
 		}
 	}
 	if len(l.anchored) < universe*9/10 {

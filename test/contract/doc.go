@@ -6,8 +6,9 @@
 //   - a hospital whose CA, peer and staff help it cannot give itself another's records (Hospital B helps itself);
 //   - every function computes the same writes on each peer (determinism);
 //   - many clients at once come to the state that they should (concurrency);
-//   - with three hospitals one may fail, or be hostile, and transactions go on;
-//   - no personal data is on any node's disk.
+//   - with three hospitals one may fail, or be hostile, and transactions go on.
+//
+// That no personal data is on any node's disk is shown by test/e2e.
 //
 // The tests sign by hand what the product's client would not send: see wire_test.go.
 package contract

@@ -206,7 +206,11 @@ func TestBackdating(t *testing.T) {
 	backdated(t, n, doctor, a.appliance.Client, most, record.AccessFunction, record.Accesses{Accesses: []record.AccessAttempt{{
 		Participant: b.doctor.ID, Patient: a.ref, Record: a.letter.Record, Version: a.page, Session: session,
 	}}})
-	auditHas(t, a, a.ref, 1, record.AuditEntry{Action: record.ActAccess, Denied: true, Actor: b.doctor.ID, About: session})
+	denied := record.AuditEntry{Action: record.ActAccess, Denied: true, Actor: b.doctor.ID, About: session}
+	auditHas(t, a, a.ref, 1, denied)
+	if !slices.ContainsFunc(auditOf(t, a.patient, a.ref), func(l record.AuditLine) bool { return isLike(l.AuditEntry, denied) }) {
+		t.Error("the patient does not see the attempt that was dated back")
+	}
 
 	// To approve a request after its end does not work either.
 	_, err := patient.run(t, n, a.appliance.Client, call(t, most, record.ApproveFunction, record.Approval{
