@@ -207,6 +207,9 @@ func (c *Config) validate() error {
 		loopback("listen", c.Listen),
 		c.Reading.validate(),
 	}
+	if filepath.IsAbs(c.Ledger.KeyFile) { // else the default is not either
+		errs = append(errs, absolute("ledger.encryption_key_file", c.Ledger.EncryptionKeyFile))
+	}
 	if c.Inspect.Workers < 1 || c.Inspect.Workers > 64 {
 		errs = append(errs, fmt.Errorf("inspect.workers: %d is not from 1 to 64", c.Inspect.Workers))
 	}

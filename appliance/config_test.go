@@ -67,6 +67,73 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+// Readers reach the service of this machine only, until the hospital gives it a certificate. The key that opens what is sealed
+// to the appliance is where medanchor enroll puts it.
+func TestDefaultsOfReading(t *testing.T) {
+	c, err := appliance.ParseConfig([]byte(minimal))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Reading.Listen != "127.0.0.1:9465" || c.Reading.TLS() {
+		t.Errorf("reading: %+v", c.Reading)
+	}
+	if c.Ledger.EncryptionKeyFile != "/encryption.key" {
+		t.Errorf("encryption_key_file: %s", c.Ledger.EncryptionKeyFile)
+	}
+	given := strings.Replace(minimal, "key_file: /key.pem", "key_file: /id/key.pem, encryption_key_file: /safe/e.key", 1)
+	if c, err = appliance.ParseConfig([]byte(given)); err != nil || c.Ledger.EncryptionKeyFile != "/safe/e.key" {
+		t.Errorf("encryption_key_file: %s, %v", c.Ledger.EncryptionKeyFile, err)
+	}
+	given = strings.Replace(minimal, "key_file: /key.pem", "key_file: /id/key.pem", 1)
+	if c, err = appliance.ParseConfig([]byte(given)); err != nil || c.Ledger.EncryptionKeyFile != "/id/encryption.key" {
+		t.Errorf("encryption_key_file: %s, %v", c.Ledger.EncryptionKeyFile, err)
+	}
+}
+
+func TestReadingIsServedToOthersWithACertificateOnly(t *testing.T) {
+	const pair = "certificate_file: /cert.pem, key_file: /key.pem"
+	for name, test := range map[string]struct {
+		reading string
+		tls     bool
+		want    string // of the error; empty: none
+	}{
+		"this machine":                 {reading: "listen: 'localhost:1'"},
+		"this machine, IPv6":           {reading: "listen: '[::1]:1'"},
+		"this machine, with TLS":       {reading: "listen: '127.0.0.1:1', " + pair, tls: true},
+		"with TLS, at the default":     {reading: pair, tls: true},
+		"everybody, with TLS":          {reading: "listen: '0.0.0.0:9465', " + pair, tls: true},
+		"everybody, by a name":         {reading: "listen: 'medanchor.hospital.example:443', " + pair, tls: true},
+		"everybody":                    {reading: "listen: '0.0.0.0:9465'", want: "or give reading.certificate_file and reading.key_file"},
+		"everybody, without a host":    {reading: "listen: ':9465'", want: "reading.listen: "},
+		"a name":                       {reading: "listen: 'medanchor.hospital.example:443'", want: "not a loopback address"},
+		"no port":                      {reading: "listen: '127.0.0.1'", want: "reading.listen: "},
+		"no port, with TLS":            {reading: "listen: '10.0.0.1', " + pair, want: "reading.listen: "},
+		"a certificate without a key":  {reading: "certificate_file: /cert.pem", want: "give both or none"},
+		"a key without a certificate":  {reading: "key_file: /key.pem", want: "give both or none"},
+		"a relative certificate":       {reading: "certificate_file: c.pem, key_file: /k.pem", want: "reading.certificate_file: want an absolute path"},
+		"a relative key":               {reading: "certificate_file: /c.pem, key_file: k.pem", want: "reading.key_file: want an absolute path"},
+		"a key of nothing that exists": {reading: "tls: on", want: "unknown field"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := appliance.ParseConfig([]byte(minimal + "reading: {" + test.reading + "}"))
+			switch {
+			case test.want == "" && (err != nil || c.Reading.TLS() != test.tls):
+				t.Errorf("TLS %t, %v", c.Reading.TLS(), err)
+			case test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)):
+				t.Errorf("error: %v", err)
+			}
+		})
+	}
+}
+
+// The daemon's working directory is not the administrator's.
+func TestTheEncryptionKeyFileIsAbsolute(t *testing.T) {
+	raw := strings.Replace(minimal, "key_file: /key.pem", "key_file: /key.pem, encryption_key_file: e.key", 1)
+	if _, err := appliance.ParseConfig([]byte(raw)); err == nil || !strings.Contains(err.Error(), "ledger.encryption_key_file: want an absolute") {
+		t.Errorf("error: %v", err)
+	}
+}
+
 func TestPatientRules(t *testing.T) {
 	c, err := appliance.ParseConfig([]byte(strings.Replace(minimal, "{issuer: here}",
 		`{issuer: here, nhs_issuers: [SPINE], placeholders: ["0123", "walk in"]}`, 1)))

@@ -33,6 +33,9 @@ func (c custody) CheckAccess(ctx context.Context, reader record.ParticipantID, n
 	return c.check(ctx, reader, name, version)
 }
 
+// Height implements release.Ledger.
+func (c custody) Height(ctx context.Context) (uint64, error) { return c.ledger.Height(ctx) }
+
 // Seal implements release.Ledger.
 func (c custody) Seal(q record.Release, until time.Time, reader record.Participant, keys []release.Key,
 ) (record.SealedRelease, error) {
@@ -113,7 +116,7 @@ func (d decisions) LateEmergency(ctx context.Context, e document.Emergency) erro
 	if err != nil {
 		return err
 	}
-	q := record.LateEmergency{EmergencyStatement: e.EmergencyStatement, Signature: e.Signature}
+	q := record.LateEmergency{EmergencyStatement: e.EmergencyStatement, Signature: e.Signature, SigningKey: e.SigningKey}
 	_, err = d.ledger.Act(ctx, record.LateEmergencyFunction, q, nil, reason)
 	return away(err)
 }

@@ -78,7 +78,7 @@ func (a *App) receiveAll(ctx context.Context) (left bool, err error) {
 		return false, err
 	}
 	for _, w := range waiting {
-		known, err := a.state.HasHanded(w.key)
+		known, err := a.state.HasHanded(w.own, w.key)
 		if err != nil {
 			return false, err
 		}

@@ -7,6 +7,9 @@ import "github.com/medanchor/medanchor/chaincode/record"
 type Emergency struct {
 	record.EmergencyStatement
 	Signature []byte `json:"signature"` // over EmergencyStatement.Message
+	// SigningKey is the public key that signed, which the doctor may have replaced by the time that the ledger is told:
+	// SubjectPublicKeyInfo, DER. The appliance fills it in.
+	SigningKey []byte `json:"signing_key,omitempty"`
 	Text      string `json:"text"`      // the reason
 	Name      string `json:"name,omitempty"`
 }

@@ -56,6 +56,7 @@ func (s *Server) breakGlass(who *session, q OpenRequest) (*reading, error) {
 	if err := (record.LateEmergency{EmergencyStatement: e.EmergencyStatement, Signature: e.Signature}).Validate(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadRequest, err)
 	}
+	e.SigningKey = who.reader.SigningKey
 	if err := s.Journal.AddEmergency(e); err != nil {
 		return nil, fmt.Errorf("record the emergency: %w", err)
 	}

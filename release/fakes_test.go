@@ -52,6 +52,7 @@ type world struct {
 	void   func(record.Grant) bool                         // grants that give no right any more; nil: none
 	keys   int                                             // that were released, less those taken back
 	faulty error                                           // of the vault
+	late   time.Duration                                   // how much the contract's clock is behind
 
 	releaser *release.Releaser
 	stop     func() error
@@ -100,10 +101,14 @@ func inWorld(t *testing.T, play func(w *world)) {
 
 // start runs a new Releaser on what there is, as a process does.
 func (w *world) start() {
-	ctx, cancel := context.WithCancel(context.Background()) //nolint:usetesting // a process, which a test may end and start again
+	ctx, cancel := context.WithCancel(context.Background())
 	r := release.New(release.Options{
 		Institution: prefix(north), Ledger: w, Index: w.index, Vault: w, Log: slog.New(slog.DiscardHandler),
-		Released: func(n int) { w.keys += n },
+		Released: func(n int) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.keys += n
+		},
 	})
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx) }()
@@ -127,12 +132,22 @@ func (w *world) restart(t *testing.T) {
 }
 
 // settle waits until there is nothing to do.
-func (w *world) settle() { synctest.Wait() }
+func (w *world) settle() {
+	w.handOn()
+	synctest.Wait()
+}
 
 // pass lets time pass.
 func (w *world) pass(d time.Duration) {
+	w.handOn()
 	time.Sleep(d)
 	w.settle()
+}
+
+// handOn has the Releaser, which works on while the test waits, see what the test changed.
+func (w *world) handOn() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 }
 
 // commit adds a block, and has the index see it.
@@ -427,7 +442,16 @@ func (w *world) wantCalls(t *testing.T, want ...string) {
 	w.calls = nil
 }
 
-// --- release.Ledger
+// What follows is release.Ledger.
+
+func (w *world) Height(context.Context) (uint64, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.fails("height", record.ParticipantID{}); err != nil {
+		return 0, err
+	}
+	return uint64(len(w.blocks)), nil
+}
 
 func (w *world) CheckAccess(_ context.Context, reader record.ParticipantID, name record.RecordName, version record.Tag,
 ) (record.Access, error) {
@@ -481,7 +505,7 @@ func (w *world) byGrant(under, of record.Reference, reader record.Participant, r
 	holder, _ := find[record.Participant](w, record.ParticipantKey(institution(of.Institution())))
 	for _, g := range relation.Grants {
 		switch {
-		case !g.Live(time.Now()), g.Mode != record.Read, !g.Scope.Covers(rec, kind),
+		case !g.Live(time.Now().Add(-w.late)), g.Mode != record.Read, !g.Scope.Covers(rec, kind),
 			w.void != nil && w.void(g),
 			under != of && g.Basis != record.BasisGrant,
 			g.Basis == record.BasisReferral && holder.Institution != nil && holder.Institution.NoReferrals:
@@ -617,7 +641,11 @@ func (w *world) EndReleases(_ context.Context, q record.ReleaseEnd) (block uint6
 	}
 	var writes []write
 	for _, r := range q.Releases {
-		writes = append(writes, write{key: record.ReleaseKey(q.Patient, r.Recipient, r.ID)})
+		key := record.ReleaseKey(q.Patient, r.Recipient, r.ID)
+		if value, there := w.state[key]; there && must(record.DecodeRelease(value)).Institution != prefix(north) {
+			return 0, w.refuse("end", record.Errorf(record.Forbidden, "another institution made the release"))
+		}
+		writes = append(writes, write{key: key})
 	}
 	w.calls = append(w.calls, fmt.Sprintf("end %d", len(q.Releases)))
 	return w.commit(writes), w.loses("end")
@@ -646,7 +674,7 @@ func (w *world) HandOver(_ context.Context, q record.HandOver, secret [32]byte) 
 	return w.commit([]write{{record.AuditKey(e.Patient, e.ID, 0), e.Encode()}}), w.loses("hand over")
 }
 
-// --- release.Vault
+// What follows is release.Vault.
 
 func (w *world) Held(tag record.Tag) (release.Held, bool, error) {
 	w.mu.Lock()

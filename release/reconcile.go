@@ -260,7 +260,8 @@ func (r *Releaser) ask(ctx context.Context, reader record.Participant, patient r
 	if err != nil {
 		return access, &ledgerError{err: err}
 	}
-	if record.Over(access.Until, r.Now()) {
+	// Who is in charge of the patient elsewhere reads what is held there: nothing is released for that.
+	if access.Basis == record.BasisSupervision || record.Over(access.Until, r.Now()) {
 		return record.Access{}, nil
 	}
 	return access, nil

@@ -24,6 +24,8 @@ const (
 
 // Ledger is the channel, as the Releaser uses it. Block is the one in which the transaction stands.
 type Ledger interface {
+	// Height is how many blocks there are.
+	Height(ctx context.Context) (uint64, error)
 	// CheckAccess decides by the contract; version is one of the record's, by whose kind scopes decide.
 	CheckAccess(ctx context.Context, reader record.ParticipantID, name record.RecordName, version record.Tag,
 	) (record.Access, error)
@@ -124,6 +126,9 @@ func (r *Releaser) Waiting() int64 { return r.waiting.Load() }
 // Run works until ctx ends. What concerns the ledger is retried for ever; an error of the index or the vault is fatal and
 // returned.
 func (r *Releaser) Run(ctx context.Context) error {
+	if err := r.catchUp(ctx); err != nil || ctx.Err() != nil {
+		return err
+	}
 	if err := r.begin(); err != nil {
 		return err
 	}
@@ -156,6 +161,27 @@ func (r *Releaser) Run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// catchUp waits until the index has what there is. One that is behind, or is being rebuilt, shows the past: much would be
+// done that was done long ago.
+func (r *Releaser) catchUp(ctx context.Context) error {
+	height, unknown := r.Ledger.Height(ctx)
+	for pause := retryFirst; ; pause = min(2*pause, retryLast) {
+		next, err := r.Index.Next()
+		if err != nil || unknown == nil && next >= height {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-r.kick:
+		case <-time.After(pause):
+		}
+		if unknown != nil {
+			height, unknown = r.Ledger.Height(ctx)
+		}
+	}
 }
 
 // settle reconciles each patient who was marked. Those for whom the ledger could not be asked stay marked.

@@ -43,6 +43,19 @@ func TestASecretIsHandedOverOnceToEachApplianceOfALink(t *testing.T) {
 	})
 }
 
+// Not every entry about an appliance in the patient's audit is a hand-over to it.
+func TestWhatWasNoHandOverDoesNotCountAsOne(t *testing.T) {
+	for _, e := range []record.AuditEntry{{Action: record.ActHandOver, Denied: true}, {Action: record.ActAccess}} {
+		inWorld(t, func(w *world) {
+			own := w.patient(north, 1)
+			e.Patient, e.Subject, e.Time = own, w.appliance(south, 2), time.Now().UTC().Truncate(time.Second)
+			w.put(map[string]any{record.AuditKey(own, record.ID{1}, 0): e.Encode()})
+			w.linked(1, south)
+			w.wantCalls(t, "hand over to 2")
+		})
+	}
+}
+
 // Two references at one hospital are linked to one here: its appliance needs the secret once. What North does not know, it
 // does not give.
 func TestTwoLinksToAHospitalAreOneHandOver(t *testing.T) {

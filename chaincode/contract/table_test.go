@@ -23,13 +23,14 @@ const rightsFile = "../../docs/ledger-rights.md"
 
 // The columns of the table: who calls. All are of St Mary, where the patient is registered, but for those of "other".
 //
-// The last five are not a role but the row's rightful caller (the first with "yes") with something wrong: suspended; an
-// identity of a CA whose member has no institution; their own key in a certificate without attributes; another key in a
+// The last six are not a role but the row's rightful caller (the first with "yes") with something wrong: suspended; an
+// identity of a CA whose member has no institution; their own key in a certificate without attributes; somebody else, with
+// their own key and ID, in a certificate that their CA minted with the rightful caller's role; another key in a
 // certificate with their participant ID and role, minted by their member's CA; and the same of another member's CA.
 var columns = []string{
 	"institution", "staff", "appliance", "supervising doctor", "doctor", "patient", "representative",
 	"other institution", "other staff", "other appliance", "other doctor", "other patient",
-	"suspended", "foreign CA", "no attributes", "minted ID", "minted elsewhere",
+	"suspended", "foreign CA", "no attributes", "minted role", "minted ID", "minted elsewhere",
 }
 
 // The first column of the wrong ones.
@@ -52,7 +53,7 @@ type row struct {
 }
 
 // open marks the functions that ask what every member's peer holds, and need no right.
-const open = "yyyyyyy yyyyy yyyyy"
+const open = "yyyyyyy yyyyy yyyyyy"
 
 // scene is the world with what the rows need.
 type scene struct {
@@ -168,7 +169,7 @@ func participantRows() []row {
 	return []row{
 		// A member's first identity becomes its institution, a new member's too. One that its CA minted later is too late.
 		{
-			function: record.RegisterInstitutionFunction, expect: "------- ----- -y-e-",
+			function: record.RegisterInstitutionFunction, expect: "------- ----- -y--e-",
 			base: func(s *scene) *person { return s.a.institution },
 			prepare: func(s *scene, caller *person) any {
 				key, signature := caller.encryptionKey(s.t)
@@ -177,18 +178,18 @@ func participantRows() []row {
 				}
 			},
 		},
-		{function: record.UpdateInstitutionFunction, expect: "y------ y---- -----", prepare: fixed(func(*scene) any {
+		{function: record.UpdateInstitutionFunction, expect: "y------ y---- ------", prepare: fixed(func(*scene) any {
 			return record.InstitutionUpdate{Institution: record.Institution{Name: "St Mary's"}}
 		})},
-		{function: record.InviteFunction, label: "a doctor", expect: "y------ ----- -----", prepare: fixed(func(s *scene) any {
+		{function: record.InviteFunction, label: "a doctor", expect: "y------ ----- ------", prepare: fixed(func(s *scene) any {
 			return record.Invite{Participant: record.NewParticipantID(s.a.mspID, s.random()), Role: record.DoctorRole}
 		})},
-		{function: record.InviteFunction, label: "a patient", expect: "yy----- ----- -----", prepare: fixed(func(s *scene) any {
+		{function: record.InviteFunction, label: "a patient", expect: "yy----- ----- ------", prepare: fixed(func(s *scene) any {
 			return record.Invite{Participant: record.NewParticipantID(s.a.mspID, s.random()), Role: record.PatientRole}
 		})},
 		// Who has a key is told so. Until the invited joins, their own CA decides whose key it is: it is their institution's.
 		{
-			function: record.JoinFunction, expect: "eeeeeee eeeee ---y-",
+			function: record.JoinFunction, expect: "eeeeeee eeeee ---ey-",
 			base: func(s *scene) *person {
 				p := newPerson(s.t, s.a.mspID, record.DoctorRole, record.NewParticipantID(s.a.mspID, s.random()))
 				s.must(s.a.institution, record.InviteFunction, record.Invite{Participant: p.id, Role: p.role})
@@ -199,7 +200,7 @@ func participantRows() []row {
 				return record.Join{EncryptionKey: key, Signature: signature}
 			},
 		},
-		{function: record.RotateFunction, expect: "yyyyyyy yyyyy -----", prepare: func(s *scene, caller *person) any {
+		{function: record.RotateFunction, expect: "yyyyyyy yyyyy ------", prepare: func(s *scene, caller *person) any {
 			next := *caller
 			next.key = newKey(s.t)
 			spki := publicKey(s.t, next.key)
@@ -209,14 +210,14 @@ func participantRows() []row {
 				EncryptionKey: key, Signature: signature,
 			}
 		}},
-		{function: record.SuspendFunction, expect: "y------ ----- -----", prepare: fixed(func(s *scene) any {
+		{function: record.SuspendFunction, expect: "y------ ----- ------", prepare: fixed(func(s *scene) any {
 			return record.Suspension{Participant: s.newcomer.id}
 		})},
-		{function: record.ReinstateFunction, expect: "y------ ----- -----", prepare: fixed(func(s *scene) any {
+		{function: record.ReinstateFunction, expect: "y------ ----- ------", prepare: fixed(func(s *scene) any {
 			s.suspend(s.newcomer)
 			return record.Suspension{Participant: s.newcomer.id}
 		})},
-		{function: record.SetTeamFunction, expect: "yy----- ----- -----", prepare: fixed(func(s *scene) any {
+		{function: record.SetTeamFunction, expect: "yy----- ----- ------", prepare: fixed(func(s *scene) any {
 			return record.Team{
 				ID:      record.NewParticipantID(s.a.mspID, s.random()),
 				Members: []record.TeamMember{{Participant: s.a.locum.id}},
@@ -233,44 +234,44 @@ func participantRows() []row {
 			s.must(s.a.staff, record.SetTeamFunction, team)
 			return []string{team.ID.String()}
 		})},
-		{function: record.WhoAmIFunction, expect: "yyyyyyy yyyyy -----", raw: asks(func(*scene) []string { return nil })},
+		{function: record.WhoAmIFunction, expect: "yyyyyyy yyyyy ------", raw: asks(func(*scene) []string { return nil })},
 	}
 }
 
 func patientRows() []row {
 	return []row{
-		{function: record.RegisterPatientFunction, expect: "yy----- ----- -----", prepare: fixed(func(s *scene) any {
+		{function: record.RegisterPatientFunction, expect: "yy----- ----- ------", prepare: fixed(func(s *scene) any {
 			return record.PatientRegistration{Patient: s.newReference(s.a)}
 		})},
-		{function: record.DeceasedFunction, expect: "yy----- ----- -----", prepare: fixed(func(s *scene) any {
+		{function: record.DeceasedFunction, expect: "yy----- ----- ------", prepare: fixed(func(s *scene) any {
 			return record.Deceased{Patient: s.reference}
 		})},
 		{
-			function: record.LinkFunction, label: "another institution's patient", expect: "yy----- yy--- -----",
+			function: record.LinkFunction, label: "another institution's patient", expect: "yy----- yy--- ------",
 			prepare: fixed(func(s *scene) any { return record.Link{Patient: s.reference, To: s.register(s.b, nil)} }),
 		},
 		{
-			function: record.LinkFunction, label: "both references are the patient's", expect: "yy---y- yy--- -----",
+			function: record.LinkFunction, label: "both references are the patient's", expect: "yy---y- yy--- ------",
 			prepare: fixed(func(s *scene) any {
 				return record.Link{Patient: s.reference, To: s.register(s.b, s.patient)}
 			}),
 		},
-		{function: record.UnlinkFunction, expect: "yy---y- yy--- -----", prepare: fixed((*scene).linked)},
-		{function: record.MergeFunction, expect: "yy----- ----- -----", prepare: fixed(func(s *scene) any {
+		{function: record.UnlinkFunction, expect: "yy---y- yy--- ------", prepare: fixed((*scene).linked)},
+		{function: record.MergeFunction, expect: "yy----- ----- ------", prepare: fixed(func(s *scene) any {
 			return record.Link{Patient: s.reference, To: s.register(s.a, nil)}
 		})},
-		{function: record.RepresentFunction, expect: "yy----- ----- -----", prepare: fixed(func(s *scene) any {
+		{function: record.RepresentFunction, expect: "yy----- ----- ------", prepare: fixed(func(s *scene) any {
 			return record.Representation{
 				Patient: s.reference, Participant: s.enrol(s.a, record.RepresentativeRole).id,
 				Authority: record.NominatedBy, Evidence: s.letter.Documents[0].Tag, Until: s.now().AddDate(1, 0, 0),
 				Scope: record.Scope{Kinds: []record.Kind{record.KindLetter}},
 			}
 		})},
-		{function: record.EndRepresentationFunction, expect: "yy---yy ----- -----", prepare: fixed(func(s *scene) any {
+		{function: record.EndRepresentationFunction, expect: "yy---yy ----- ------", prepare: fixed(func(s *scene) any {
 			return record.RepresentationEnd{Patient: s.reference, Participant: s.representative.id}
 		})},
 		{
-			function: record.HandOverFunction, expect: "--y---- ----- -----",
+			function: record.HandOverFunction, expect: "--y---- ----- ------",
 			prepare: fixed(func(s *scene) any {
 				link := s.linked()
 				return record.HandOver{Patient: link.Patient, To: link.To, Recipient: s.b.appliance.id}
@@ -289,24 +290,24 @@ func patientRows() []row {
 func recordRows() []row {
 	return []row{
 		{
-			function: record.AnchorFunction, expect: "--y---- ----- -----",
+			function: record.AnchorFunction, expect: "--y---- ----- ------",
 			raw: func(s *scene, _ *person) ([]string, map[string][]byte) {
 				v := version("", "study", "slice")
 				v.Patient = s.reference
 				return nil, transient(s.t, v)
 			},
 		},
-		{function: record.WithdrawFunction, expect: "yy----- ----- -----", prepare: fixed(func(s *scene) any {
+		{function: record.WithdrawFunction, expect: "yy----- ----- ------", prepare: fixed(func(s *scene) any {
 			return record.Correction{RecordName: s.name()}
 		})},
-		{function: record.RefileFunction, expect: "yy----- ----- -----", prepare: fixed(func(s *scene) any {
+		{function: record.RefileFunction, expect: "yy----- ----- ------", prepare: fixed(func(s *scene) any {
 			s.must(s.a.staff, record.WithdrawFunction, record.Correction{RecordName: s.name()})
 			return record.Correction{RecordName: s.name()}
 		})},
-		{function: record.StableFunction, expect: "--y---- ----- -----", prepare: fixed(func(s *scene) any {
+		{function: record.StableFunction, expect: "--y---- ----- ------", prepare: fixed(func(s *scene) any {
 			return record.StableRecords{Records: []record.RecordName{s.name()}}
 		})},
-		{function: record.HoldCopyFunction, expect: "------- --y-- -----", prepare: fixed(func(s *scene) any {
+		{function: record.HoldCopyFunction, expect: "------- --y-- ------", prepare: fixed(func(s *scene) any {
 			link := s.linked()
 			return record.Copies{Patient: link.To, Of: link.Patient, Copies: []record.Copy{{
 				Record: s.record, Version: s.letter.Documents[0].Tag, Tag: s.letter.Documents[1].Tag, CID: content("a copy"),
@@ -348,40 +349,40 @@ func consentRows() []row {
 		return record.SupervisionChange{Patient: s.reference, Participant: s.a.locum.id}
 	}
 	return []row{
-		{function: record.RequestFunction, expect: "---yy-- ---y- -----", prepare: fixed(func(s *scene) any {
+		{function: record.RequestFunction, expect: "---yy-- ---y- ------", prepare: fixed(func(s *scene) any {
 			return record.AccessRequest{
 				Patient: s.reference, Mode: record.Write, Scope: record.Scope{All: true}, Purpose: record.Treatment,
 				Until: s.now().AddDate(0, 1, 0),
 			}
 		})},
-		{function: record.ApproveFunction, expect: "-----yy ----- -----", prepare: fixed(approval)},
-		{function: record.RejectFunction, expect: "-----yy ----- -----", prepare: fixed((*scene).request)},
-		{function: record.RevokeFunction, expect: "-----yy ----- -----", prepare: fixed((*scene).grant)},
-		{function: record.RelinquishFunction, expect: "------- ---y- -----", prepare: fixed((*scene).grant)},
-		{function: record.ReferFunction, expect: "yy-y--- ----- -----", prepare: fixed(func(s *scene) any {
+		{function: record.ApproveFunction, expect: "-----yy ----- ------", prepare: fixed(approval)},
+		{function: record.RejectFunction, expect: "-----yy ----- ------", prepare: fixed((*scene).request)},
+		{function: record.RevokeFunction, expect: "-----yy ----- ------", prepare: fixed((*scene).grant)},
+		{function: record.RelinquishFunction, expect: "------- ---y- ------", prepare: fixed((*scene).grant)},
+		{function: record.ReferFunction, expect: "yy-y--- ----- ------", prepare: fixed(func(s *scene) any {
 			return record.Referral{
 				Patient: s.reference, Participant: s.b.doctor.id, Scope: record.Scope{All: true},
 				Purpose: record.SecondOpinion, Until: s.now().AddDate(0, 1, 0),
 			}
 		})},
 		{
-			function: record.BreakGlassFunction, expect: "---yy-- ---y- -----",
+			function: record.BreakGlassFunction, expect: "---yy-- ---y- ------",
 			prepare: fixed(func(s *scene) any {
 				return record.Emergency{Patient: s.reference, Scope: record.Scope{All: true}}
 			}),
 			notes: func(s *scene) []record.SealedNote { return []record.SealedNote{note(s.a.institution.id)} },
 		},
 		{
-			function: record.LateEmergencyFunction, expect: "--y---- ----- -----",
+			function: record.LateEmergencyFunction, expect: "--y---- ----- ------",
 			prepare: fixed(func(s *scene) any { return s.late(s.a.doctor, s.reference, s.record) }),
 			notes:   func(s *scene) []record.SealedNote { return []record.SealedNote{note(s.a.institution.id)} },
 		},
-		{function: record.ReviewFunction, expect: "yy----- ----- -----", prepare: fixed(func(s *scene) any {
+		{function: record.ReviewFunction, expect: "yy----- ----- ------", prepare: fixed(func(s *scene) any {
 			c := s.glass()
 			return record.Review{Patient: c.Patient, Participant: c.Participant, Request: c.Request, Justified: true}
 		})},
-		{function: record.SuperviseFunction, expect: "yy----- ----- -----", prepare: fixed(supervision)},
-		{function: record.EndSupervisionFunction, expect: "yy----- ----- -----", prepare: fixed(func(s *scene) any {
+		{function: record.SuperviseFunction, expect: "yy----- ----- ------", prepare: fixed(supervision)},
+		{function: record.EndSupervisionFunction, expect: "yy----- ----- ------", prepare: fixed(func(s *scene) any {
 			s.must(s.a.staff, record.SuperviseFunction, supervision(s))
 			return supervision(s)
 		})},
@@ -390,10 +391,10 @@ func consentRows() []row {
 				s.patient.id.String(), s.reference.String(), s.record.String(), s.letter.Documents[0].Tag.String(), "read",
 			}
 		})},
-		{function: record.RelationsFunction, expect: "yyy--yy ----- -----", raw: asks(func(s *scene) []string {
+		{function: record.RelationsFunction, expect: "yyy--yy ----- ------", raw: asks(func(s *scene) []string {
 			return []string{s.reference.String(), "10", ""}
 		})},
-		{function: record.SupervisorsFunction, expect: "yyyy-yy ----- -----", raw: asks(func(s *scene) []string {
+		{function: record.SupervisorsFunction, expect: "yyyy-yy ----- ------", raw: asks(func(s *scene) []string {
 			return []string{s.reference.String()}
 		})},
 	}
@@ -401,19 +402,19 @@ func consentRows() []row {
 
 func decisionRows() []row {
 	return []row{
-		{function: record.ProposeFunction, expect: "yy----- ----- -----", prepare: fixed(func(s *scene) any {
+		{function: record.ProposeFunction, expect: "yy----- ----- ------", prepare: fixed(func(s *scene) any {
 			return record.Proposal{Erase: s.erasure()}
 		})},
-		{function: record.ConfirmFunction, expect: "yy----- ----- -----", prepare: fixed((*scene).propose)},
-		{function: record.DeclineFunction, expect: "yy----- ----- -----", prepare: fixed((*scene).propose)},
+		{function: record.ConfirmFunction, expect: "yy----- ----- ------", prepare: fixed((*scene).propose)},
+		{function: record.DeclineFunction, expect: "yy----- ----- ------", prepare: fixed((*scene).propose)},
 		{function: record.DecisionFunction, expect: open, raw: asks(func(s *scene) []string {
 			return []string{s.propose().Decision.String()}
 		})},
-		{function: record.RequestErasureFunction, expect: "-----yy ----- -----", prepare: fixed((*scene).name)},
-		{function: record.LegalHoldFunction, expect: "yy----- ----- -----", prepare: fixed(func(s *scene) any {
+		{function: record.RequestErasureFunction, expect: "-----yy ----- ------", prepare: fixed((*scene).name)},
+		{function: record.LegalHoldFunction, expect: "yy----- ----- ------", prepare: fixed(func(s *scene) any {
 			return record.LegalHoldChange{RecordName: s.name(), Reason: record.Litigation}
 		})},
-		{function: record.EndLegalHoldFunction, expect: "y------ ----- -----", prepare: fixed(func(s *scene) any {
+		{function: record.EndLegalHoldFunction, expect: "y------ ----- ------", prepare: fixed(func(s *scene) any {
 			q := record.LegalHoldChange{RecordName: s.name(), Reason: record.Litigation}
 			s.must(s.a.staff, record.LegalHoldFunction, q)
 			return q
@@ -429,18 +430,18 @@ func appointmentRows() []row {
 		return q
 	}
 	return []row{
-		{function: record.ProposeAppointmentFunction, expect: "yy-y-yy ----- -----", prepare: fixed((*scene).slot)},
+		{function: record.ProposeAppointmentFunction, expect: "yy-y-yy ----- ------", prepare: fixed((*scene).slot)},
 		{
-			function: record.AcceptAppointmentFunction, label: "the patient proposed", expect: "yy-y--- ----- -----",
+			function: record.AcceptAppointmentFunction, label: "the patient proposed", expect: "yy-y--- ----- ------",
 			prepare: fixed(byPatient),
 		},
 		{
-			function: record.AcceptAppointmentFunction, label: "the doctor proposed", expect: "-----yy ----- -----",
+			function: record.AcceptAppointmentFunction, label: "the doctor proposed", expect: "-----yy ----- ------",
 			prepare: fixed(func(s *scene) any { return s.appointment(s.a.doctor) }),
 		},
-		{function: record.DeclineAppointmentFunction, expect: "yy-y--- ----- -----", prepare: fixed(byPatient)},
-		{function: record.CancelAppointmentFunction, expect: "yy-y-yy ----- -----", prepare: fixed(accepted)},
-		{function: record.CompleteAppointmentFunction, expect: "yy-y--- ----- -----", prepare: fixed(func(s *scene) any {
+		{function: record.DeclineAppointmentFunction, expect: "yy-y--- ----- ------", prepare: fixed(byPatient)},
+		{function: record.CancelAppointmentFunction, expect: "yy-y-yy ----- ------", prepare: fixed(accepted)},
+		{function: record.CompleteAppointmentFunction, expect: "yy-y--- ----- ------", prepare: fixed(func(s *scene) any {
 			q := accepted(s)
 			s.advance(q.Start.Sub(s.now()) + record.SlotLength)
 			return q
@@ -450,10 +451,10 @@ func appointmentRows() []row {
 			slot, _ := record.SlotAt(q.Start)
 			return []string{q.Doctor.String(), slot.Time().Format("2006-01-02T15:04:05Z07:00")}
 		})},
-		{function: record.DoctorAppointmentsFunction, expect: "yy-y--- ----- -----", raw: asks(func(s *scene) []string {
+		{function: record.DoctorAppointmentsFunction, expect: "yy-y--- ----- ------", raw: asks(func(s *scene) []string {
 			return []string{s.a.doctor.id.String(), "10", ""}
 		})},
-		{function: record.PatientAppointmentsFunction, expect: "yy---yy ----- -----", raw: asks(func(s *scene) []string {
+		{function: record.PatientAppointmentsFunction, expect: "yy---yy ----- ------", raw: asks(func(s *scene) []string {
 			return []string{s.reference.String(), "10", ""}
 		})},
 	}
@@ -461,17 +462,17 @@ func appointmentRows() []row {
 
 func auditRows() []row {
 	return []row{
-		{function: record.AccessFunction, expect: "--y---- --yy- -----", prepare: fixed(func(s *scene) any {
+		{function: record.AccessFunction, expect: "--y---- --yy- ------", prepare: fixed(func(s *scene) any {
 			c := s.grant()
 			return record.Accesses{Accesses: []record.AccessAttempt{{
 				Participant: c.Participant, Patient: c.Patient, Record: s.record, Version: s.letter.Documents[0].Tag,
 				Session: record.ID{1},
 			}}}
 		})},
-		{function: record.AuditFunction, expect: "yyy--yy ----- -----", raw: asks(func(s *scene) []string {
+		{function: record.AuditFunction, expect: "yyy--yy ----- ------", raw: asks(func(s *scene) []string {
 			return []string{s.reference.String(), "10", ""}
 		})},
-		{function: record.InstitutionAuditFunction, expect: "yyy---- ----- -----", raw: asks(func(s *scene) []string {
+		{function: record.InstitutionAuditFunction, expect: "yyy---- ----- ------", raw: asks(func(s *scene) []string {
 			return []string{s.a.institution.id.String(), "10", ""}
 		})},
 		{function: record.EntryFunction, expect: open, raw: asks(func(s *scene) []string {
@@ -491,12 +492,12 @@ func releaseRows() []row {
 	}
 	return []row{
 		{
-			function: record.ReleaseFunction, expect: "--y---- ----- -----", prepare: fixed(granted),
+			function: record.ReleaseFunction, expect: "--y---- ----- ------", prepare: fixed(granted),
 			sealed: func(s *scene) record.SealedRelease { return sealedOf(s.letter) },
 		},
 		// Each custodian gives what it holds itself.
 		{
-			function: record.ReleaseFunction, label: "a copy", expect: "------- --y-- -----",
+			function: record.ReleaseFunction, label: "a copy", expect: "------- --y-- ------",
 			prepare: fixed(func(s *scene) any {
 				link := s.linked()
 				s.must(s.b.appliance, record.HoldCopyFunction, allCopies(s.letter, link.To))
@@ -504,7 +505,7 @@ func releaseRows() []row {
 			}),
 			sealed: func(s *scene) record.SealedRelease { return sealedCopies(s.letter) },
 		},
-		{function: record.EndReleaseFunction, expect: "--y---- ----- -----", prepare: fixed(func(s *scene) any {
+		{function: record.EndReleaseFunction, expect: "--y---- ----- ------", prepare: fixed(func(s *scene) any {
 			q := s.releaseTo(s.b.doctor, s.grant().Request)
 			return endOf(q, s.mustRelease(s.a, q, sealedOf(s.letter)))
 		})},
@@ -582,6 +583,13 @@ func (r row) caller(s *scene, column int) *person {
 		return newPerson(s.t, foreign, base.role, id)
 	case "no attributes":
 		return newPersonWith(s.t, base.key, base.mspID, nil, base.role, base.id)
+	case "minted role":
+		who := s.columns["doctor"]
+		if base.role == record.DoctorRole {
+			who = s.columns["patient"]
+		}
+		attributes[record.ParticipantAttribute] = who.id.String()
+		return newPersonWith(s.t, who.key, who.mspID, attributes, who.role, who.id)
 	case "minted ID":
 		return newPersonWith(s.t, newKey(s.t), base.mspID, attributes, base.role, base.id)
 	case "minted elsewhere":
@@ -706,9 +714,9 @@ This page is printed by chaincode/contract/table_test.go, which calls every func
 callers. Don't edit it: change the test, and run it with -update.
 
 **y**: allowed. **·**: refused; if the call concerns a patient, the attempt is written to that patient's audit. **e**: refused
-because it is there already. "Other" is of another hospital than the patient's. The last five columns are the first caller
+because it is there already. "Other" is of another hospital than the patient's. The last six columns are the first caller
 with a y, with something wrong: suspended; of a CA whose member has no institution; with a certificate without
-attributes; with another key, in a certificate that their own member's CA, or another member's, minted with their ID and role.
+attributes; somebody else with their own key, in a certificate that claims the caller's role; with another key, in a certificate that their own member's CA, or another member's, minted with their ID and role.
 
 `)
 	fmt.Fprintf(&b, "| function | %s |\n|---|%s\n", strings.Join(columns, " | "), strings.Repeat("---|", len(columns)))

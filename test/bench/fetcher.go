@@ -10,25 +10,16 @@ import (
 	"github.com/ipfs/go-cid"
 	"github.com/ipfs/kubo/core"
 	"github.com/ipfs/kubo/core/node/libp2p"
-	"github.com/ipfs/kubo/repo/fsrepo"
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/medanchor/medanchor/chaincode/record"
-	"github.com/medanchor/medanchor/vault/ipfs"
 )
 
 // fetcher is a plain Kubo node in the hospitals' swarm, with the very settings of the vault's.
 type fetcher struct{ node *core.IpfsNode }
 
 func openFetcher(ctx context.Context, dir, swarmKey string) (*fetcher, error) {
-	vault, err := ipfs.Open(ctx, ipfs.Options{Repo: dir, SwarmKeyFile: swarmKey}) // makes the repository
-	if err != nil {
-		return nil, err
-	}
-	if err := vault.Close(); err != nil {
-		return nil, err
-	}
-	repo, err := fsrepo.Open(dir)
+	repo, err := openRepo(ctx, dir, swarmKey)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/ipfs/kubo/core/coreapi"
 	coreiface "github.com/ipfs/kubo/core/coreiface"
 	"github.com/ipfs/kubo/core/coreiface/options"
+	"github.com/ipfs/kubo/repo"
 	"github.com/ipfs/kubo/repo/fsrepo"
 	"golang.org/x/sync/errgroup"
 
@@ -28,14 +29,7 @@ func openKubo(ctx context.Context, dir string) (*kubo, error) {
 	if err := os.WriteFile(key, ipfs.NewSwarmKey(), 0o600); err != nil {
 		return nil, err
 	}
-	vault, err := ipfs.Open(ctx, ipfs.Options{Repo: dir, SwarmKeyFile: key}) // makes the repository
-	if err != nil {
-		return nil, err
-	}
-	if err := vault.Close(); err != nil {
-		return nil, err
-	}
-	repo, err := fsrepo.Open(dir)
+	repo, err := openRepo(ctx, dir, key)
 	if err != nil {
 		return nil, err
 	}
@@ -45,6 +39,18 @@ func openKubo(ctx context.Context, dir string) (*kubo, error) {
 	}
 	api, err := coreapi.NewCoreAPI(node)
 	return &kubo{node, api}, err
+}
+
+// openRepo makes a repository as the vault does, and opens it.
+func openRepo(ctx context.Context, dir, swarmKey string) (repo.Repo, error) {
+	vault, err := ipfs.Open(ctx, ipfs.Options{Repo: dir, SwarmKeyFile: swarmKey})
+	if err != nil {
+		return nil, err
+	}
+	if err := vault.Close(); err != nil {
+		return nil, err
+	}
+	return fsrepo.Open(dir)
 }
 
 func (k *kubo) close() error { return k.node.Close() }

@@ -298,4 +298,3 @@ func poll(ctx context.Context, done func() (bool, error)) error {
 		}
 	}
 }
-

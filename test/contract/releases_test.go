@@ -105,7 +105,7 @@ func TestReleases(t *testing.T) {
 		if err != nil || len(keys) != 1 || keys[0].FileKey != [16]byte{1, 2, 3} {
 			t.Errorf("from %s the doctor opens %+v, %v", m.Name, keys, err)
 		}
-		if !stored(t, n, m, b.doctor, acted.Block, page.Releases[0]) {
+		if !stored(t, m, b.doctor, acted.Block, page.Releases[0]) {
 			t.Errorf("%s does not keep the release with its block", m.Name)
 		}
 	}
@@ -127,7 +127,7 @@ func TestReleases(t *testing.T) {
 			t.Errorf("%s still lists %+v, %v", m.Name, left, err)
 		}
 		poll(t, "the release is purged from "+m.Name, 30*time.Second, func() bool {
-			return !stored(t, n, m, b.doctor, acted.Block, page.Releases[0])
+			return !stored(t, m, b.doctor, acted.Block, page.Releases[0])
 		})
 	}
 	auditHas(t, a, a.ref, 1, record.AuditEntry{
@@ -136,7 +136,7 @@ func TestReleases(t *testing.T) {
 }
 
 // stored says whether a member's peer keeps a sealed release with the block that made it.
-func stored(t *testing.T, n *devnet.Network, m *devnet.Member, as *consortium.Person, block uint64, r record.ListedRelease) bool {
+func stored(t *testing.T, m *devnet.Member, as *consortium.Person, block uint64, r record.ListedRelease) bool {
 	t.Helper()
 	key := record.ReleaseKey(r.Patient, r.Recipient, r.ID)
 	for _, set := range newSigner(t, as.LedgerOptions()).privateData(t, m, block) {

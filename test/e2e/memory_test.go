@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/medanchor/medanchor/appliance/control"
+	"github.com/medanchor/medanchor/chaincode/record"
 	"github.com/medanchor/medanchor/devnet/devnettest"
 	"github.com/medanchor/medanchor/test/synth"
 )
@@ -44,6 +46,76 @@ func TestALargeFileTakesLittleMemory(t *testing.T) {
 		int(largeSize/1e6/time.Since(began).Seconds()))
 	if peak-idle > memoryBudget {
 		t.Errorf("%d MB above idle, at most %d", (peak-idle)/1e6, memoryBudget/1_000_000)
+	}
+}
+
+// TestARemoteReadingTakesLittleMemory: neither does it grow with what is read, where that is held or where it is read.
+func TestARemoteReadingTakesLittleMemory(t *testing.T) {
+	const size, nhs = 500_000_000, "9990001146"
+	n := devnettest.Network(t)
+	p := newPair(t, n)
+	patient, doctor := enrol(t, n, p.a.member, record.PatientRole), enrol(t, n, p.b.member, record.DoctorRole)
+	office := enrol(t, n, p.a.member, record.StaffRole)
+	doctor.machine = p.b.Machine
+	reference := p.a.registered(office, nhs, patient.id)
+	text := filepath.Join(p.a.Dir, "large.txt")
+	writeLargeText(t, text, size)
+	if err := errors.Join(os.MkdirAll(filepath.Join(p.a.Documents, nhs), 0o700),
+		os.Rename(text, filepath.Join(p.a.Documents, nhs, "large.txt"))); err != nil {
+		t.Fatal(err)
+	}
+	p.a.awaitSettled(1)
+	of := " --patient " + reference.String()
+	request, _ := doctor.does("access request --all --until "+time.Now().AddDate(0, 1, 0).Format(time.DateOnly)+of, "")
+	patient.does("access approve --request "+request+of, "")
+
+	idleA, idleB, peakA, peakB := p.a.pss(), p.b.pss(), 0, 0
+	target := filepath.Join(t.TempDir(), "record")
+	read := make(chan string, 1)
+	began := time.Now()
+	go func() {
+		read <- doctor.runs(exitOK, "get --wait 60s --record "+p.a.recordsOf(reference)[0].Record.String()+of+" --appliance "+
+			p.b.status().Reading.URL, "", "-o", target)
+	}()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for done := false; !done; {
+		select {
+		case <-read:
+			done = true
+		case <-tick.C:
+			peakA, peakB = max(peakA, p.a.pss()), max(peakB, p.b.pss())
+		}
+	}
+	t.Logf("%d MB/s; above idle: %d MB where it is held, %d MB where it is read", int(size/1e6/time.Since(began).Seconds()),
+		(peakA-idleA)/1e6, (peakB-idleB)/1e6)
+	if most := max(peakA-idleA, peakB-idleB); most > memoryBudget {
+		t.Errorf("%d MB above idle, at most %d", most/1e6, memoryBudget/1_000_000)
+	}
+	if got := treeSize(t, target); got != size {
+		t.Errorf("%d bytes were read, want %d", got, size)
+	}
+}
+
+// writeLargeText writes lines of text.
+func writeLargeText(t *testing.T, path string, size int) {
+	t.Helper()
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	w := bufio.NewWriterSize(f, 1<<20)
+	for left := size; left > 0; {
+		line := fmt.Sprintf("%d bytes of this are left, and nobody in it exists.\n", left)
+		n, err := w.WriteString(line[:min(left, len(line))])
+		if err != nil {
+			t.Fatal(err)
+		}
+		left -= n
+	}
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
 	}
 }
 
