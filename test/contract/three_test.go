@@ -71,6 +71,62 @@ func TestThreeHospitals(t *testing.T) {
 		})
 	}
 	t.Run("a hospital writes private data that is nowhere", func(t *testing.T) { stallNobody(t, n, a, b) })
+	t.Run("a hospital has rules of its own", func(t *testing.T) { ownRules(t, a, b) })
+}
+
+// ownRules: what an institution sets for itself holds at every peer. It stands here because it changes institutions, which
+// other tests share.
+func ownRules(t *testing.T, a, b *house) {
+	t.Helper()
+	rules := record.InstitutionUpdate{Institution: record.Institution{
+		Name: a.Member.Title, NoReferrals: true, Retention: []record.Retention{{Kind: record.KindLabResult, Years: 50}},
+	}}
+	result, version := a.anchor(t, record.KindLabResult, "a result that is kept for fifty years")
+	referral := record.Referral{
+		Patient: a.ref, Participant: b.doctor.ID, Scope: record.Scope{All: true}, Purpose: record.Treatment, Until: soon(time.Hour),
+	}
+	do(t, a.clerk, record.ReferFunction, referral)
+	reads(t, a, b.doctor, result, version, record.BasisReferral)
+	do(t, a.Person, record.UpdateInstitutionFunction, rules)
+	reads(t, a, b.doctor, result, version, record.NoBasis) // one that was made before ends too
+	referral.Until = soon(2 * time.Hour)
+	refused(t, a.clerk, record.WrongState, record.ReferFunction, referral)
+	do(t, a.patient, record.RequestErasureFunction, result)
+	refused(t, a.clerk, record.Held, record.ProposeFunction, record.Proposal{
+		Erase: &record.Erasure{RecordName: result, Versions: []record.Tag{version}},
+	})
+
+	// Who represents the patient approves for them, while they do.
+	daughter := a.enrol(t, record.RepresentativeRole)
+	representation := record.Representation{
+		Patient: a.ref, Participant: daughter.ID, Authority: record.AttorneyAuthority, Evidence: a.page, Until: soon(time.Hour),
+		Scope: record.Scope{All: true},
+	}
+	do(t, a.clerk, record.RepresentFunction, representation)
+	request := do(t, b.doctor, record.RequestFunction, asks(a.ref, time.Hour))
+	do(t, daughter, record.ApproveFunction, record.Approval{Patient: a.ref, Participant: b.doctor.ID, Request: request})
+	reads(t, a, b.doctor, result, version, record.BasisGrant)
+	do(t, a.clerk, record.EndRepresentationFunction, record.RepresentationEnd{Patient: a.ref, Participant: daughter.ID})
+	reads(t, a, b.doctor, result, version, record.NoBasis)
+
+	// A copy is its holder's to erase; the first holder's document stays.
+	elsewhere, err := b.Patient(t.Context(), a.patient)
+	if err != nil {
+		t.Fatal(err)
+	}
+	do(t, a.patient, record.LinkFunction, record.Link{Patient: a.ref, To: elsewhere})
+	held := record.Copy{Record: a.letter.Record, Version: a.page, Tag: a.page, CID: cid("sealed by the second holder")}
+	do(t, b.appliance, record.HoldCopyFunction, record.Copies{Patient: elsewhere, Of: a.ref, Copies: []record.Copy{held}})
+	theirs := record.RecordName{Patient: elsewhere, Record: a.letter.Record}
+	do(t, a.patient, record.RequestErasureFunction, theirs)
+	erasure := record.Proposal{Erase: &record.Erasure{RecordName: theirs, Copies: []record.Tag{a.page}}}
+	decision := record.DecisionName{Decision: do(t, b.clerk, record.ProposeFunction, erasure)}
+	do(t, b.registrar, record.ConfirmFunction, decision)
+	refused(t, b.appliance, record.WrongState, record.HoldCopyFunction,
+		record.Copies{Patient: elsewhere, Of: a.ref, Copies: []record.Copy{held}})
+	if document, err := b.appliance.Document(t.Context(), a.page); err != nil || document.Erased != nil {
+		t.Errorf("the first holder's document: %+v, %v", document, err)
+	}
 }
 
 // goOn has a transaction succeed promptly. To try again is what every client does.
