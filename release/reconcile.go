@@ -41,17 +41,18 @@ func (r *Releaser) reconcileReaders(ctx context.Context, patient record.Referenc
 	return block, failed
 }
 
-// history is what this hospital holds of a patient's.
+// history is a patient's, with what this appliance holds of it.
 type history struct {
 	patient  record.Reference
 	versions []heldVersion
 }
 
-// heldVersion is a version with those of its documents that this hospital holds.
+// heldVersion is a version with those of its documents that this appliance holds, and the rest.
 type heldVersion struct {
 	record, name record.Tag
 	kind         record.Kind
 	documents    []Key
+	rest         []record.Tag
 }
 
 func (r *Releaser) history(patient record.Reference) (h history, err error) {
@@ -77,11 +78,11 @@ func (r *Releaser) history(patient record.Reference) (h history, err error) {
 			}
 			if found {
 				held.documents = append(held.documents, Key{v.Record, held.name, d.Tag, document})
+			} else {
+				held.rest = append(held.rest, d.Tag)
 			}
 		}
-		if len(held.documents) > 0 {
-			h.versions = append(h.versions, held)
-		}
+		h.versions = append(h.versions, held)
 	}
 	return h, nil
 }
@@ -208,21 +209,30 @@ func (r *Releaser) reconcileReader(ctx context.Context, h history, reader record
 	return max(block, at), err
 }
 
-// dues asks the contract which documents are due to a reader. Looked are those that were asked for: where nothing but new
-// versions is to be looked at, what is released already stays.
+// dues asks the contract which documents are due to a reader: of those that this appliance holds, or that were released. An
+// institution may have several appliances, and one may have lost what it held: what was released of that stays, until it is
+// due no more. Looked are those that were asked for: where nothing but new versions is to be looked at, what is released
+// already stays.
 func (r *Releaser) dues(ctx context.Context, h history, reader record.Participant, there []mine, what *subject,
 ) (looked map[record.Tag]bool, dues map[record.Tag]due, err error) {
 	looked, dues = make(map[record.Tag]bool), make(map[record.Tag]due)
-	if what.whole { // what is not held any more is not due
-		for _, m := range there {
-			for _, tag := range m.Documents {
-				looked[tag] = true
-			}
+	released := make(map[record.Tag]bool)
+	for _, m := range there {
+		for _, tag := range m.Documents {
+			released[tag] = true
+			looked[tag] = what.whole // what is in no version, or is erased, is not due
 		}
 	}
 	asked := make(map[question]record.Access)
 	for _, v := range h.versions {
 		if !what.whole && !what.records[v.record] {
+			continue
+		}
+		tags, err := r.concerned(v, released)
+		if err != nil {
+			return nil, nil, err
+		}
+		if len(tags) == 0 {
 			continue
 		}
 		q := question{v.record, v.kind}
@@ -233,14 +243,53 @@ func (r *Releaser) dues(ctx context.Context, h history, reader record.Participan
 			}
 			asked[q] = access
 		}
-		for _, d := range v.documents {
-			looked[d.Tag] = true
+		for _, tag := range tags {
+			looked[tag] = true
 			if access.Allowed {
-				dues[d.Tag] = due{access.Grant, access.Until}
+				dues[tag] = due{access.Grant, access.Until}
 			}
 		}
 	}
 	return looked, dues, nil
+}
+
+// concerned are the documents of a version that are held here, and those that were released and are not erased.
+func (r *Releaser) concerned(v heldVersion, released map[record.Tag]bool) (tags []record.Tag, err error) {
+	for _, d := range v.documents {
+		tags = append(tags, d.Tag)
+	}
+	for _, tag := range v.rest {
+		if !released[tag] {
+			continue
+		}
+		there, err := r.anchored(tag)
+		if err != nil {
+			return nil, err
+		}
+		if there {
+			tags = append(tags, tag)
+		}
+	}
+	return tags, nil
+}
+
+// anchored says whether this institution has a document on the ledger, which it did not erase: as it anchored it, or as its
+// copy.
+func (r *Releaser) anchored(tag record.Tag) (bool, error) {
+	value, found, err := r.Index.Get(record.HoldingKey(r.Institution, tag))
+	if err != nil {
+		return false, err
+	}
+	if found {
+		held, err := record.DecodeHolding(value)
+		return err == nil && !held.Erased(), err
+	}
+	value, found, err = r.Index.Get(record.DocumentKey(tag))
+	if err != nil || !found {
+		return false, err
+	}
+	d, err := record.DecodeDocument(value)
+	return err == nil && !d.Erased(), err
 }
 
 // question is what decides about a version.

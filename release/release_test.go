@@ -29,6 +29,8 @@ func TestAGrantReleasesWhatIsInItsScopeAndHeldHere(t *testing.T) {
 		"over in a minute": {scope: all(), change: until(time.Minute)}, // what ends, ends two minutes early
 		"a referral":       {scope: all(), change: basis(record.BasisReferral), want: []int{1, 2, 3, 4}},
 		"an emergency":     {scope: all(), change: basis(record.BasisBreakGlass), want: []int{1, 2, 3, 4}},
+		// Who is in charge at another hospital reads the copies there.
+		"a supervision": {scope: all(), change: basis(record.BasisSupervision)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(w *world) {

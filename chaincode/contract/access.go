@@ -213,11 +213,17 @@ func fitting(s state, q question, under record.Reference) ([]record.Grant, error
 	}
 	var fit []record.Grant
 	for _, g := range relation.Grants {
-		if g.Live(q.now) && g.Mode == q.mode && g.Scope.Covers(q.record, q.kind) {
+		if g.Live(q.now) && g.Mode == q.mode && g.Scope.Covers(q.record, q.kind) && isGrantee(q.reader, under, g) {
 			fit = append(fit, g)
 		}
 	}
 	return fit, nil
+}
+
+// isGrantee says whether a doctor of another institution than the patient's is still who was given a grant: their own
+// institution may have replaced their key since, and so may hold it.
+func isGrantee(reader record.Participant, patient record.Reference, g record.Grant) bool {
+	return reader.ID.Institution() == patient.Institution() || reader.Rebound == g.Rebound
 }
 
 // standing gives the access by a grant, if what it rests on still holds: a referral on that the institution still allows

@@ -235,6 +235,23 @@ func (w *world) mayRead(p *person, v record.Version) bool {
 	return access.Allowed
 }
 
+// TestAReboundDoctorAsksAgain: hospital B gives its two people's decision for a new key of its doctor, to whom A's patient
+// granted access. Who holds the new key would have the grant: the patient is asked again.
+func TestAReboundDoctorAsksAgain(t *testing.T) {
+	w := newWorld(t)
+	letter := w.letter(w.a, w.reference, "letter")
+	waiting := w.asks(w.b.doctor, w.reference, record.Read, record.Scope{Kinds: []record.Kind{record.KindLetter}})
+	w.grants(w.patient, w.b.doctor, w.reference, record.Read, everything())
+	w.reads(w.b.doctor, letter, record.BasisGrant)
+
+	q, next := w.lostKey(w.b.doctor)
+	w.must(w.b.clerk, record.ConfirmFunction, record.DecisionName{Decision: w.must(w.b.staff, record.ProposeFunction, q).ID})
+	w.reads(next, letter, record.NoBasis)
+	w.refuse(record.WrongState, w.patient, record.ApproveFunction, waiting) // it was the other one who asked
+	w.grants(w.patient, next, w.reference, record.Read, everything())
+	w.reads(next, letter, record.BasisGrant)
+}
+
 // TestASquattedDocumentIsAConflict: hospital B sees A's batch while it endorses it, and anchors the same documents first, for
 // a patient of its own. A is not told that its documents are there.
 func TestASquattedDocumentIsAConflict(t *testing.T) {

@@ -122,7 +122,8 @@ func requestAccess(tx *transaction, q record.AccessRequest) (any, error) {
 		return nil, err
 	}
 	pending := func(g record.Grant) bool {
-		return g.State == record.Requested && !record.Over(g.Until, tx.now) && g.Mode == q.Mode && g.Scope.Equal(q.Scope)
+		return g.State == record.Requested && !record.Over(g.Until, tx.now) && g.Mode == q.Mode && g.Scope.Equal(q.Scope) &&
+			isGrantee(tx.caller.participant, q.Patient, g)
 	}
 	if slices.ContainsFunc(relation.Grants, pending) {
 		return nil, record.Errorf(record.Exists, "the same request waits for the patient's decision already")

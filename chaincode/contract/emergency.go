@@ -23,7 +23,8 @@ func breakGlass(tx *transaction, q record.Emergency) (any, error) {
 		return nil, err
 	}
 	same := func(g record.Grant) bool {
-		return g.Basis == record.BasisBreakGlass && g.Live(tx.now) && g.Scope.Equal(q.Scope)
+		return g.Basis == record.BasisBreakGlass && g.Live(tx.now) && g.Scope.Equal(q.Scope) &&
+			isGrantee(tx.caller.participant, q.Patient, g)
 	}
 	if slices.ContainsFunc(relation.Grants, same) {
 		return nil, record.Errorf(record.Exists, "the glass is broken for this already: read, and ask again once it is over")

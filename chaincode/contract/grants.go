@@ -58,6 +58,11 @@ func (tx *transaction) addGrant(r record.Relation, g record.Grant) error {
 	if g.ID.IsZero() {
 		g.ID, g.Asked = tx.id, tx.now
 	}
+	grantee, _, err := load[record.Participant](tx, record.ParticipantKey(r.Participant))
+	if err != nil {
+		return err
+	}
+	g.Rebound = grantee.Rebound
 	r.Grants = append(r.Grants, g)
 	return tx.putRelation(r)
 }
@@ -102,7 +107,14 @@ func (tx *transaction) mayApprove(asked record.Grant, q record.Approval) error {
 	case given.Until.After(asked.Until) || !given.Scope.Within(asked.Scope):
 		return record.Errorf(record.BadRequest, "more would be approved than was asked for: approve that, or less")
 	}
-	return tx.requireAvailable(q.Participant)
+	if err := tx.requireAvailable(q.Participant); err != nil {
+		return err
+	}
+	doctor, err := tx.professional(q.Participant)
+	if err == nil && !isGrantee(doctor, q.Patient, asked) {
+		err = record.Errorf(record.WrongState, "the doctor's institution replaced their key since they asked: they have to ask again")
+	}
+	return err
 }
 
 // refer passes records on; the patient need not be registered. A referral that is there already would have to be revoked
@@ -119,8 +131,13 @@ func refer(tx *transaction, q record.Referral) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	doctor, err := tx.professional(q.Participant)
+	if err != nil {
+		return nil, err
+	}
 	same := func(g record.Grant) bool {
-		return g.Basis == record.BasisReferral && g.Live(tx.now) && g.Scope.Equal(q.Scope) && g.Until.Equal(q.Until)
+		return g.Basis == record.BasisReferral && g.Live(tx.now) && g.Scope.Equal(q.Scope) && g.Until.Equal(q.Until) &&
+			isGrantee(doctor, q.Patient, g)
 	}
 	if slices.ContainsFunc(relation.Grants, same) {
 		return nil, record.Errorf(record.Exists, "the doctor has the same referral already")

@@ -116,6 +116,8 @@ type Grant struct {
 	Until     time.Time       `json:"until"`         // asked for; then granted
 	// Late says that an emergency was recorded after it was: see LateEmergency.
 	Late bool `json:"late,omitempty"`
+	// Rebound is the grantee's count when they asked, or were given the grant.
+	Rebound int `json:"rebound,omitempty"`
 	// Review of a use of break-glass.
 	Reviewed   time.Time     `json:"reviewed,omitzero"`
 	ReviewedBy ParticipantID `json:"reviewed_by,omitzero"`

@@ -3,6 +3,7 @@ package ipfs
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multiaddr"
@@ -66,5 +67,10 @@ func (s Source) parse() ([]peer.AddrInfo, error) {
 	if len(infos) == 0 {
 		return nil, errNoAddress
 	}
+	// The peers are tried in the order in which they were registered, which libp2p loses.
+	place := func(info peer.AddrInfo) int {
+		return slices.IndexFunc(addresses, func(a multiaddr.Multiaddr) bool { return strings.HasSuffix(a.String(), "/"+info.ID.String()) })
+	}
+	slices.SortFunc(infos, func(a, b peer.AddrInfo) int { return place(a) - place(b) })
 	return infos, nil
 }

@@ -43,7 +43,8 @@ func (c *courier) run() {
 	}
 }
 
-// noteLosses finds suppliers that are connected no more. One that has sent blocks is given another try.
+// noteLosses finds suppliers that are connected no more. Each is connected to once more, and again after it has sent a
+// block.
 func (c *courier) noteLosses() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

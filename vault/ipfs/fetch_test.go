@@ -484,27 +484,6 @@ func assertEnds(t *testing.T, r *Remote, end func(*Remote) error, want error) {
 	}
 }
 
-// Bitswap names a block by its bytes. Were it to take another's word, the courier would not.
-func TestCourierChecksBlocks(t *testing.T) {
-	n := open(t, newOptions(t))
-	c, err := n.newCourier(t.Context(), nil, false)
-	must(t, err)
-	defer c.close(fs.ErrClosed)
-	id := toCID(imported(t, n, 1, 100).CID)
-	w := &want{id: id, done: make(chan struct{})}
-	c.mu.Lock()
-	c.wants[id] = w
-	c.mu.Unlock()
-	other, err := blocks.NewBlockWithCid([]byte("other bytes"), id)
-	must(t, err)
-	c.accept(other)
-	select {
-	case <-w.done:
-		t.Error("took other bytes for the block")
-	default:
-	}
-}
-
 // Another hospital's tree may link more than memory holds, or what is no block of a payload.
 func TestOutlineRefusesForeignTrees(t *testing.T) {
 	raw, node := toCID(record.CID{cid.Raw}), toCID(record.CID{cid.DagProtobuf})

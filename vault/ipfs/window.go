@@ -17,29 +17,41 @@ type window struct {
 	held    map[int]*want
 	used    []int // the latest last
 	ahead   int
+	current []byte // of the leaf used last; nil if it was not had
 }
 
 // leaf gives a leaf's bytes, which the caller must not change.
 func (w *window) leaf(i int) ([]byte, error) {
+	if w.current != nil && w.last() == i {
+		return w.current, nil
+	}
+	w.current = nil
 	w.move(i)
-	wanted := w.held[i]
-	data, err := wanted.get()
+	data, err := w.held[i].get()
 	if err != nil {
 		delete(w.held, i) // asked for again, if read again
 		return nil, err
 	}
-	return data, w.tree.check(i, data)
+	if err := w.tree.check(i, data); err != nil {
+		return nil, err
+	}
+	w.current = data
+	return data, nil
+}
+
+// last is the leaf used last; -1 for none.
+func (w *window) last() int {
+	if len(w.used) == 0 {
+		return -1
+	}
+	return w.used[len(w.used)-1]
 }
 
 // move makes a leaf the current one.
 func (w *window) move(i int) {
-	last := -1
-	if len(w.used) > 0 {
-		last = w.used[len(w.used)-1]
-	}
 	switch i {
-	case last:
-	case last + 1:
+	case w.last():
+	case w.last() + 1:
 		w.ahead = min(max(2*w.ahead, 2), maxAhead)
 	default:
 		w.ahead = 0
