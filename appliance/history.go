@@ -34,6 +34,12 @@ func (h history) Status(name record.RecordName) (record.RecordStatus, error) {
 	return status, err
 }
 
+// Relation implements reading.Index.
+func (h history) Relation(patient record.Reference, participant record.ParticipantID) (r record.Relation, err error) {
+	r, _, err = indexed[record.Relation](h.Index, record.RelationKey(patient, participant))
+	return r, err
+}
+
 // LedgerTime implements reading.Index.
 func (h history) LedgerTime() (time.Time, error) { return h.Latest() }
 
@@ -66,6 +72,21 @@ func (h history) Payloads(tag record.Tag) (payloads []reading.Payload, err error
 		}
 	}
 	return payloads, nil
+}
+
+// heldBy is the payload by which an institution holds a document, as the ledger has it: as it anchored it, or as its copy.
+// Zero if it holds none, or erased it.
+func (h history) heldBy(institution record.InstitutionPrefix, tag record.Tag) (cid record.CID, err error) {
+	d, at, found, err := h.Document(tag)
+	if err != nil || found && record.InstitutionID(at.MSPID).Institution() == institution {
+		return d.CID, err
+	}
+	c, found, err := h.Get(record.HoldingKey(institution, tag))
+	if err != nil || !found {
+		return cid, err
+	}
+	held, err := record.DecodeHolding(c.Value)
+	return held.CID, err
 }
 
 // institutions are the prefixes of all institutions.

@@ -19,10 +19,15 @@ import (
 // holdings are the documents that this hospital holds, as the Releaser and readings see them.
 type holdings struct{ *App }
 
-// carrier is the item that carries a document, if what it holds is what the ledger has of this institution.
+// carrier is the item that carries a document, if what it holds is what the ledger has of this institution. The index says
+// so, and not the item's state: that is settled some time after the block, and says nothing of an erasure.
 func (h holdings) carrier(tag record.Tag) (item document.Item, found bool, err error) {
 	item, found, err = h.state.Carrier(tag)
-	return item, found && item.State == document.Anchored, err
+	if err != nil || !found {
+		return item, false, err
+	}
+	held, err := history{h.index}.heldBy(h.institution(), tag)
+	return item, !held.IsZero() && held == item.CID, err
 }
 
 // Held implements release.Vault.
@@ -234,9 +239,18 @@ func openPlain(key seal.FileKey, p payload, size int64) (reading.Plain, error) {
 
 // plain is the plaintext of a payload.
 type plain struct {
-	io.ReaderAt
+	content io.ReaderAt
 	io.Closer
 	size int64
+}
+
+// ReadAt implements io.ReaderAt. What cannot be read is reading.ErrUnavailable: who asks may try another holder.
+func (p *plain) ReadAt(b []byte, off int64) (int, error) {
+	n, err := p.content.ReadAt(b, off)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = fmt.Errorf("%w: %w", reading.ErrUnavailable, err)
+	}
+	return n, err
 }
 
 // Size implements reading.Plain.

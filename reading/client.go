@@ -82,8 +82,44 @@ func (c *Client) Open(ctx context.Context, q OpenRequest) (o Opened, err error) 
 	return o, c.call(ctx, http.MethodPost, "/v1/readings", q, &o)
 }
 
-// Document reads a document of an open record, from an offset on. A content that breaks off is an error of the reader.
+// Document reads a document of an open record, from an offset on. Where it breaks off it is asked for once more from there:
+// it goes on, or the reader gives the reason why it cannot.
 func (c *Client) Document(ctx context.Context, name record.RecordName, tag record.Tag, from int64) (io.ReadCloser, error) {
+	ask := func(from int64) (io.ReadCloser, error) { return c.part(ctx, name, tag, from) }
+	body, err := ask(from)
+	if err != nil {
+		return nil, err
+	}
+	return &resuming{ReadCloser: body, ask: ask, at: from, resumed: -1}, nil
+}
+
+// resuming reads on where a content broke off, as long as that brings it forward.
+type resuming struct {
+	io.ReadCloser
+	ask     func(from int64) (io.ReadCloser, error)
+	at      int64
+	resumed int64 // where it was resumed last; -1 before
+}
+
+// Read implements io.Reader.
+func (r *resuming) Read(p []byte) (int, error) {
+	n, err := r.ReadCloser.Read(p)
+	r.at += int64(n)
+	if err == nil || errors.Is(err, io.EOF) || r.at == r.resumed {
+		return n, err
+	}
+	r.resumed = r.at
+	body, again := r.ask(r.at)
+	if again != nil {
+		return n, again
+	}
+	closed := r.ReadCloser.Close()
+	r.ReadCloser = body
+	return n, closed
+}
+
+// part asks for a document from an offset on.
+func (c *Client) part(ctx context.Context, name record.RecordName, tag record.Tag, from int64) (io.ReadCloser, error) {
 	path := fmt.Sprintf("/v1/readings/%s/%s/%s", name.Patient, name.Record, tag)
 	request, err := c.request(ctx, http.MethodGet, path, nil)
 	if err != nil {

@@ -26,6 +26,28 @@ func eitherOf(ways []Document) Document {
 	return d
 }
 
+// checked is a document whose content has the size that its description says. Of one that is empty there is nothing to
+// verify while it is read, so that is done as it is opened.
+func checked(d Document) Document {
+	open := d.Open
+	d.Open = func(ctx context.Context) (Plain, error) {
+		plain, err := open(ctx)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case plain.Size() != d.Size:
+			err = fmt.Errorf("%w: it has %d bytes, and its description says %d", ErrUnavailable, plain.Size(), d.Size)
+		case d.Size == 0 && !d.Verify(sha256.Sum256(nil)):
+			err = errWhole
+		default:
+			return plain, nil
+		}
+		return nil, errors.Join(err, plain.Close())
+	}
+	return d
+}
+
 // either reads by the first way that works.
 type either struct {
 	ctx  context.Context // of the request: io.ReaderAt takes none
@@ -57,7 +79,8 @@ func (e *either) ReadAt(p []byte, off int64) (n int, err error) {
 	for e.now != nil {
 		m, err := e.now.ReadAt(p[n:], off+int64(n))
 		n += m
-		if err == nil || errors.Is(err, io.EOF) || n == len(p) {
+		// A way that ends early fails, whatever it calls that.
+		if err == nil || n == len(p) || errors.Is(err, io.EOF) && off+int64(n) >= e.now.Size() {
 			return n, err
 		}
 		if err := e.next(err); err != nil {
@@ -92,7 +115,7 @@ type guarded struct {
 	verify func(document.Digest) bool
 
 	offset int64
-	hash   hash.Hash // of what was read, while that was from the beginning on; nil after a jump
+	hash   hash.Hash // of the first bytes, as many as were hashed
 	skip   int64     // how much of the beginning does not count
 	hashed int64
 }
@@ -104,7 +127,7 @@ func newGuarded(plain Plain, d Document, check func() error) *guarded {
 }
 
 // errWhole says that each part of a document was in order, and the whole is another document.
-var errWhole = errors.New("the content is not the document's: its digest differs")
+var errWhole = fmt.Errorf("%w: the content is not the document's: its digest differs", ErrUnavailable)
 
 // Read implements io.Reader.
 func (g *guarded) Read(p []byte) (int, error) {
@@ -122,6 +145,9 @@ func (g *guarded) Read(p []byte) (int, error) {
 		}
 		return 0, fmt.Errorf("read document: %w", err)
 	}
+	if err := g.check(); err != nil { // reading may have taken its time
+		return 0, err
+	}
 	if err := g.account(p); err != nil {
 		return 0, err
 	}
@@ -131,7 +157,7 @@ func (g *guarded) Read(p []byte) (int, error) {
 
 // account verifies the whole once its end is read.
 func (g *guarded) account(p []byte) error {
-	if g.hash == nil || g.hashed != g.offset {
+	if g.hashed != g.offset {
 		return nil // a part: each chunk was verified
 	}
 	g.hash.Write(p[min(max(g.skip-g.offset, 0), int64(len(p))):])

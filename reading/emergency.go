@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/medanchor/medanchor/chaincode/record"
+	"github.com/medanchor/medanchor/document"
 )
 
 // The pauses between attempts to record emergencies.
@@ -56,6 +58,13 @@ func (s *Server) breakGlass(who *session, q OpenRequest) (*reading, error) {
 	if err := (record.LateEmergency{EmergencyStatement: e.EmergencyStatement, Signature: e.Signature}).Validate(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadRequest, err)
 	}
+	relation, err := s.Index.Relation(e.Patient, e.Participant)
+	if err != nil {
+		return nil, err
+	}
+	if g, used := grantOf(relation, e.ID); used && !became(g, e) {
+		return nil, fmt.Errorf("%w: the statement's ID is another right's: state it anew", ErrBadRequest)
+	}
 	e.SigningKey = who.reader.SigningKey
 	if err := s.Journal.AddEmergency(e); err != nil {
 		return nil, fmt.Errorf("record the emergency: %w", err)
@@ -63,7 +72,30 @@ func (s *Server) breakGlass(who *session, q OpenRequest) (*reading, error) {
 	s.Log.Warn("a record was opened in an emergency while the ledger is away", "reader", who.reader.ID, "emergency", e.ID)
 	return &reading{
 		name: q.RecordName, emergency: &e, checked: now, documents: make(map[record.Tag]Document),
+		wrong: make(map[record.Tag]bool),
 	}, nil
+}
+
+// grantOf gives the grant with an ID.
+func grantOf(relation record.Relation, id record.ID) (g record.Grant, found bool) {
+	i := slices.IndexFunc(relation.Grants, func(g record.Grant) bool { return g.ID == id })
+	if i < 0 {
+		return g, false
+	}
+	return relation.Grants[i], true
+}
+
+// became says whether a grant is what an emergency became on the ledger.
+func became(g record.Grant, e document.Emergency) bool {
+	return g.Late && g.Asked.Unix() == e.Time.Unix() && g.Scope.Equal(record.Scope{Records: []record.Tag{e.Record}})
+}
+
+// recorded says whether an emergency is on the ledger, as far as this hospital has seen. That the contract knows its ID is
+// not enough: the ID is the doctor's choice, and may be that of another.
+func (s *Server) recorded(e document.Emergency) (bool, error) {
+	relation, err := s.Index.Relation(e.Patient, e.Participant)
+	g, found := grantOf(relation, e.ID)
+	return found && became(g, e), err
 }
 
 // excluded refuses what nobody reads, and a reader who was suspended since, as far as this hospital has seen.
@@ -96,6 +128,9 @@ func (s *Server) excluded(name record.RecordName, reader record.ParticipantID) e
 func (s *Server) checkEmergency(who *session, r *reading) error {
 	if s.Now().After(r.emergency.Time.Add(record.BreakGlassTime)) {
 		return fmt.Errorf("%w: the emergency is over: read with the patient's consent, or state another", ErrDenied)
+	}
+	if err := s.checkKey(who); err != nil {
+		return err
 	}
 	return s.excluded(r.name, who.reader.ID)
 }
@@ -132,20 +167,26 @@ func (s *Server) recordAll(ctx context.Context) (left int, err error) {
 	for _, e := range waiting {
 		err := s.Ledger.LateEmergency(ctx, e)
 		refused, isRefusal := errors.AsType[*record.Error](err)
-		switch {
-		case err == nil, isRefusal && refused.Code == record.Exists:
+		done := err == nil
+		if isRefusal && refused.Code == record.Exists {
+			var failed error
+			if done, failed = s.recorded(e); failed != nil {
+				return left, failed
+			}
+		}
+		if done {
 			if err := s.Journal.ForgetEmergency(e.ID); err != nil {
 				return left, err
 			}
 			s.Log.Info("an emergency is on the ledger, and waits for review", "emergency", e.ID)
-		default:
-			left++
-			level := slog.LevelDebug
-			if isRefusal {
-				level = slog.LevelError
-			}
-			s.Log.Log(ctx, level, "an emergency is not on the ledger yet: it is kept, and tried again", "emergency", e.ID, "err", err)
+			continue
 		}
+		left++
+		level := slog.LevelDebug
+		if isRefusal {
+			level = slog.LevelError
+		}
+		s.Log.Log(ctx, level, "an emergency is not on the ledger yet: it is kept, and tried again", "emergency", e.ID, "err", err)
 	}
 	return left, nil
 }

@@ -43,6 +43,8 @@ type Index interface {
 	Status(name record.RecordName) (record.RecordStatus, error)
 	// Payloads are what institutions hold of a document: the one that anchored it first, then copies. None if it was erased.
 	Payloads(tag record.Tag) ([]Payload, error)
+	// Relation is what is between a patient and a participant.
+	Relation(patient record.Reference, participant record.ParticipantID) (record.Relation, error)
 	// LedgerTime is the latest timestamp of a transaction that was seen.
 	LedgerTime() (time.Time, error)
 }
@@ -80,7 +82,7 @@ type Plain interface {
 
 // Journal keeps emergencies until they are on the ledger.
 type Journal interface {
-	// AddEmergency makes it durable.
+	// AddEmergency makes it durable. An error if another is kept under its ID.
 	AddEmergency(document.Emergency) error
 	Emergencies() ([]document.Emergency, error)
 	ForgetEmergency(record.ID) error

@@ -54,6 +54,7 @@ type session struct {
 	began   time.Time
 	used    time.Time
 	reading map[record.RecordName]*reading
+	opening map[record.RecordName]*sync.Mutex // one for each record that was asked for
 }
 
 // desk hands out challenges and keeps sessions, in memory: a restart ends them all.
@@ -149,7 +150,10 @@ func (d *desk) begin(reader record.Participant) (t token, err error) {
 	if len(d.sessions) >= maxSessions {
 		return t, errCrowded
 	}
-	s := &session{reader: reader, began: now, used: now, reading: make(map[record.RecordName]*reading)}
+	s := &session{
+		reader: reader, began: now, used: now, reading: make(map[record.RecordName]*reading),
+		opening: make(map[record.RecordName]*sync.Mutex),
+	}
 	rand.Read(s.id[:]) // never fails (crypto/rand)
 	rand.Read(t[:])
 	d.sessions[t] = s
@@ -178,6 +182,19 @@ func (d *desk) end(t token) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.sessions, t)
+}
+
+// opening has requests of a session to open a record go one after the other: each waits until the one before it calls done.
+func (d *desk) opening(s *session, name record.RecordName) (done func()) {
+	d.mu.Lock()
+	one := s.opening[name]
+	if one == nil {
+		one = new(sync.Mutex)
+		s.opening[name] = one
+	}
+	d.mu.Unlock()
+	one.Lock()
+	return one.Unlock
 }
 
 // readings gives the reading of a record in a session; nil if there is none yet.

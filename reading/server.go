@@ -5,17 +5,23 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/medanchor/medanchor/chaincode/record"
 	"github.com/medanchor/medanchor/document"
 )
 
-// maxRequest bounds a request's body, in bytes: the keys of a large study.
-const maxRequest = 64 << 20
+// The bounds of a request's body, in bytes.
+const (
+	maxLogin = 16 << 10 // of who may be anybody
+	maxOpen  = 64 << 20 // the keys of a large study
+)
 
 // Options are what a Server works with. All are required but Now, Patience and Served.
 type Options struct {
@@ -124,7 +130,7 @@ func (s *Server) Handler() http.Handler {
 
 func (s *Server) login(w http.ResponseWriter, r *http.Request) (Session, error) {
 	var l Login
-	if err := decode(w, r, &l); err != nil {
+	if err := decode(w, r, &l, maxLogin); err != nil {
 		return Session{}, err
 	}
 	reader, _, err := s.Index.Participant(l.Reader)
@@ -142,6 +148,9 @@ func (s *Server) as(serve func(http.ResponseWriter, *http.Request, *session) err
 		var who *session
 		if err == nil {
 			who, err = s.desk.session(t)
+		}
+		if err == nil {
+			err = s.checkKey(who)
 		}
 		if err == nil {
 			err = serve(w, r, who)
@@ -163,7 +172,7 @@ func bearer(r *http.Request) (t token, err error) {
 
 func (s *Server) serveOpen(w http.ResponseWriter, r *http.Request, who *session) (Opened, error) {
 	var q OpenRequest
-	if err := decode(w, r, &q); err != nil {
+	if err := decode(w, r, &q, maxOpen); err != nil {
 		return Opened{}, err
 	}
 	if err := q.Validate(); err != nil {
@@ -205,8 +214,10 @@ func (r *reading) describe() Opened {
 		o.Until = r.emergency.Time.Add(record.BreakGlassTime)
 	}
 	for _, s := range r.sights {
-		o.Basis = s.access.Basis
-		o.Until = record.Earlier(o.Until, s.access.Until)
+		if s.access.Allowed {
+			o.Basis = s.access.Basis
+			o.Until = record.Earlier(o.Until, s.access.Until)
+		}
 	}
 	for _, tag := range r.order {
 		o.Documents = append(o.Documents, DocumentInfo{tag, r.documents[tag].Description})
@@ -228,11 +239,9 @@ func (s *Server) serveDocument(w http.ResponseWriter, r *http.Request, who *sess
 	if err := check(); err != nil {
 		return err
 	}
-	open.mu.Lock()
-	d, found := open.documents[tag]
-	open.mu.Unlock()
-	if !found {
-		return fmt.Errorf("%w: the record has no such document for you: open it again to see what joined it", ErrNotFound)
+	d, err := open.document(tag)
+	if err != nil {
+		return err
 	}
 	plain, err := d.Open(r.Context())
 	if err != nil {
@@ -242,33 +251,97 @@ func (s *Server) serveDocument(w http.ResponseWriter, r *http.Request, who *sess
 	return s.send(w, r, newGuarded(plain, d, check), contentType(d.Metadata.Format))
 }
 
-// send sends content. An error half-way breaks the connection, so that nobody takes a part for the whole.
+// send sends content. An error before its first byte is the answer. One half-way breaks the connection, so that nobody takes a
+// part for the whole: who asks once more from there gets it as the answer.
 func (s *Server) send(w http.ResponseWriter, r *http.Request, content *guarded, kind string) error {
-	w.Header().Set("Content-Type", kind)
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	failed := &failing{guarded: content}
-	http.ServeContent(w, r, "", time.Time{}, failed)
-	if failed.err != nil && r.Context().Err() == nil {
-		s.Log.Warn("a reading broke off", "err", failed.err)
+	late := &lateHeader{ResponseWriter: w, header: http.Header{
+		"Content-Type": {kind}, "Cache-Control": {"no-store"}, "X-Content-Type-Options": {"nosniff"},
+	}}
+	following := &followed{content: content}
+	http.ServeContent(late, r, "", time.Time{}, following)
+	err := following.end()
+	switch {
+	case err == nil:
+		late.send()
+	case late.sent:
+		if r.Context().Err() == nil {
+			s.Log.Warn("a reading broke off", "err", err)
+		}
 		panic(http.ErrAbortHandler)
 	}
-	return nil
+	return err
 }
 
-// failing remembers why reading failed, which http.ServeContent keeps to itself.
-type failing struct {
-	*guarded
-	err error
+// lateHeader sends status and header with the first byte, or by send: until then the answer may be another.
+type lateHeader struct {
+	http.ResponseWriter
+	header http.Header
+	status int
+	sent   bool
+}
+
+// Header implements http.ResponseWriter.
+func (l *lateHeader) Header() http.Header { return l.header }
+
+// WriteHeader implements http.ResponseWriter.
+func (l *lateHeader) WriteHeader(status int) { l.status = status }
+
+// Write implements http.ResponseWriter.
+func (l *lateHeader) Write(p []byte) (int, error) {
+	l.send()
+	return l.ResponseWriter.Write(p)
+}
+
+// send sends the header, once.
+func (l *lateHeader) send() {
+	if l.sent {
+		return
+	}
+	l.sent = true
+	maps.Copy(l.ResponseWriter.Header(), l.header)
+	if l.status != 0 {
+		l.ResponseWriter.WriteHeader(l.status)
+	}
+}
+
+// followed is content as http.ServeContent reads it. That keeps to itself why reading failed, and reads several ranges in a
+// goroutine of its own, which may outlive it.
+type followed struct {
+	mu      sync.Mutex
+	content *guarded
+	err     error
 }
 
 // Read implements io.Reader.
-func (f *failing) Read(p []byte) (int, error) {
-	n, err := f.guarded.Read(p)
-	if err != nil && f.offset < f.size {
+func (f *followed) Read(p []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.content == nil {
+		return 0, io.ErrClosedPipe
+	}
+	n, err := f.content.Read(p)
+	if err != nil && f.content.offset < f.content.size {
 		f.err = err
 	}
 	return n, err
+}
+
+// Seek implements io.Seeker.
+func (f *followed) Seek(offset int64, whence int) (int64, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.content == nil {
+		return 0, io.ErrClosedPipe
+	}
+	return f.content.Seek(offset, whence)
+}
+
+// end waits for a read that goes on, and lets no other begin. It gives why reading failed.
+func (f *followed) end() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.content = nil
+	return f.err
 }
 
 // contentType is the media type of a format.
@@ -296,8 +369,8 @@ func parsePath(r *http.Request) (name record.RecordName, tag record.Tag, err err
 	return name, tag, err
 }
 
-func decode(w http.ResponseWriter, r *http.Request, v any) error {
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(v); err != nil {
+func decode(w http.ResponseWriter, r *http.Request, v any, most int64) error {
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, most)).Decode(v); err != nil {
 		return fmt.Errorf("%w: %w", ErrBadRequest, err)
 	}
 	return nil

@@ -34,6 +34,8 @@ var (
 		"a new data folder")
 	// ErrBroken says that a commit failed, so that what is on disk is unknown: the process must end, and open it again.
 	ErrBroken = errors.New("state.db failed to commit: the disk is full or fails")
+	// ErrStated says that another emergency has the same ID.
+	ErrStated = errors.New("another emergency was stated under this ID: state it anew")
 	// ErrNotFound says that there is no such item.
 	ErrNotFound = errors.New("not found")
 )
@@ -71,7 +73,7 @@ const (
 	linkedBucket    bucket = "linked"      // own reference, linked reference → sealed secret
 	copyBucket      bucket = "copies"      // document tag → item ID: copies of what another institution anchored
 	emergencyBucket bucket = "emergencies" // ID → sealed Emergency that is not on the ledger yet
-	handedBucket    bucket = "handed"      // audit entry by which a secret was handed over → empty
+	handedBucket    bucket = "handed"      // own reference, audit entry by which a secret was handed over → empty
 	submissionKey          = "submission"
 	countsKey              = "counts"
 	formatKey              = "format"

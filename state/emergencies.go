@@ -7,9 +7,20 @@ import (
 	"github.com/medanchor/medanchor/document"
 )
 
-// AddEmergency keeps an emergency until it is on the ledger. Durable when it returns.
+// AddEmergency keeps an emergency until it is on the ledger. Durable when it returns. ErrStated if another is kept under its
+// ID.
 func (db *DB) AddEmergency(e document.Emergency) error {
-	return db.update(func(v view) error { return v.putJSON(emergencyBucket, e.ID[:], e) })
+	return db.update(func(v view) error {
+		var kept document.Emergency
+		found, err := v.getJSON(emergencyBucket, e.ID[:], &kept)
+		if err != nil {
+			return err
+		}
+		if found && !bytes.Equal(kept.Message(), e.Message()) {
+			return ErrStated
+		}
+		return v.putJSON(emergencyBucket, e.ID[:], e)
+	})
 }
 
 // Emergencies returns those that are not on the ledger yet.

@@ -47,20 +47,24 @@ func (db *DB) Secret(patient record.Reference) (secret [32]byte, found bool, err
 // Durable when it returns.
 func (db *DB) AddLinked(own record.Reference, l document.Linked, entry string) error {
 	return db.update(func(v view) error {
-		if err := v.bucket(handedBucket).Put([]byte(entry), []byte{}); err != nil {
+		if err := v.bucket(handedBucket).Put(handedKey(own, entry), []byte{}); err != nil {
 			return err
 		}
 		return v.put(linkedBucket, append(append([]byte{}, own[:]...), l.Reference[:]...), l.Secret[:])
 	})
 }
 
-// HasHanded says whether AddLinked was called with this audit entry.
-func (db *DB) HasHanded(entry string) (found bool, err error) {
+// HasHanded says whether AddLinked was called for this reference with this audit entry.
+func (db *DB) HasHanded(own record.Reference, entry string) (found bool, err error) {
 	err = db.view(func(v view) error {
-		found = v.bucket(handedBucket).Get([]byte(entry)) != nil
+		found = v.bucket(handedBucket).Get(handedKey(own, entry)) != nil
 		return nil
 	})
 	return found, err
+}
+
+func handedKey(own record.Reference, entry string) []byte {
+	return append(append([]byte{}, own[:]...), entry...)
 }
 
 // LinkedSecret returns the secret of another institution's patient, handed over with a link.
