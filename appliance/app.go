@@ -20,7 +20,6 @@ import (
 	"github.com/medanchor/medanchor/ingest"
 	"github.com/medanchor/medanchor/ingest/inspect"
 	"github.com/medanchor/medanchor/ledger"
-	"github.com/medanchor/medanchor/ledger/wallet"
 	"github.com/medanchor/medanchor/reading"
 	"github.com/medanchor/medanchor/release"
 	"github.com/medanchor/medanchor/state"
@@ -132,8 +131,8 @@ func (a *App) openLedger(ctx context.Context) (err error) {
 	if a.participant, err = ledger.ParticipantOf(a.config.Ledger.CertificateFile); err != nil {
 		return err
 	}
-	if a.encryption, err = wallet.ReadEncryptionKey(a.config.Ledger.EncryptionKeyFile); err != nil {
-		return fmt.Errorf("read the appliance's encryption key: %w: medanchor enroll made it beside the certificate", err)
+	if a.encryption, err = readEncryptionKey(a.config); err != nil {
+		return err
 	}
 	if err := ledger.CheckCertificate(a.config.Ledger.CertificateFile, time.Now()); err != nil {
 		// Not fatal: intake goes on and the queue is kept, as while the peer is away.

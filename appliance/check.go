@@ -2,6 +2,8 @@ package appliance
 
 import (
 	"context"
+	"crypto/hpke"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"os"
@@ -10,6 +12,7 @@ import (
 	"github.com/medanchor/medanchor/dicomwatch/folder"
 	"github.com/medanchor/medanchor/ingest/inspect"
 	"github.com/medanchor/medanchor/ledger"
+	"github.com/medanchor/medanchor/ledger/wallet"
 	"github.com/medanchor/medanchor/vault/seal"
 )
 
@@ -19,7 +22,7 @@ const checkTimeout = 10 * time.Second
 // Check tries what the configuration names, and returns every fault at once. It changes nothing, and may be run beside
 // the appliance.
 func Check(ctx context.Context, c Config) error {
-	errs := []error{checkVault(c), checkSwarmKey(c), checkInspector(ctx, c), checkLedger(ctx, c)}
+	errs := []error{checkVault(c), checkSwarmKey(c), checkInspector(ctx, c), checkLedger(ctx, c), checkReading(c)}
 	for _, f := range c.Folders {
 		opened, err := folder.New(folder.Options{Name: f.Name, Path: f.Path, Disposal: f.Afterwards}, nil)
 		if err == nil {
@@ -51,6 +54,26 @@ func checkInspector(ctx context.Context, c Config) error {
 		return err
 	}
 	return pool.Close()
+}
+
+// checkReading looks at the certificate of the reading service, and at the key that opens what is sealed to the appliance.
+func checkReading(c Config) (err error) {
+	if c.Reading.TLS() {
+		if _, err = tls.LoadX509KeyPair(c.Reading.CertificateFile, c.Reading.KeyFile); err != nil {
+			err = fmt.Errorf("read the certificate of the reading service: %w", err)
+		}
+	}
+	_, keyErr := readEncryptionKey(c)
+	return errors.Join(err, keyErr)
+}
+
+// readEncryptionKey reads the key that opens what is sealed to the appliance.
+func readEncryptionKey(c Config) (hpke.PrivateKey, error) {
+	key, err := wallet.ReadEncryptionKey(c.Ledger.EncryptionKeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("read the appliance's encryption key: %w: medanchor enroll made it beside the certificate", err)
+	}
+	return key, nil
 }
 
 func checkLedger(ctx context.Context, c Config) error {

@@ -113,7 +113,7 @@ func (r *resuming) Read(p []byte) (int, error) {
 	if again != nil {
 		return n, again
 	}
-	closed := r.ReadCloser.Close()
+	closed := r.Close()
 	r.ReadCloser = body
 	return n, closed
 }

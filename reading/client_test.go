@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -167,7 +168,7 @@ func TestAContentFromTheBeginningIsNotTakenForItsEnd(t *testing.T) {
 func TestTLSIsVerified(t *testing.T) {
 	w := newWorld(t)
 	listener := httptest.NewUnstartedServer(w.following(w.server.Handler()))
-	listener.Config.ErrorLog = nil
+	listener.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // of the handshake that fails
 	listener.StartTLS()
 	t.Cleanup(listener.Close)
 	w.url = listener.URL

@@ -471,7 +471,7 @@ func TestAStatementMayComeTwice(t *testing.T) {
 	if n := must(io.Copy(io.Discard, content)); n != 1000 {
 		t.Errorf("%d bytes", n)
 	}
-	if a := w.raw(http.MethodGet, place(here(), 1), w.token(doctor), nil); a.StatusCode != http.StatusNotFound {
+	if a := w.get(w.token(doctor), 1); a.StatusCode != http.StatusNotFound {
 		t.Errorf("another session: %s", a.Status)
 	}
 }

@@ -515,33 +515,50 @@ func (w *world) ForgetEmergency(id record.ID) error {
 
 // What follows talks to the service without a Client.
 
-// raw sends a request with a body as JSON, and gives the answer.
-func (w *world) raw(method, path, token string, body any, headers ...string) *http.Response {
+// reply is the answer to a request, as much as came of it.
+type reply struct {
+	*http.Response
+	body  []byte
+	broke error // off, before the end
+}
+
+// raw sends a request with a body as JSON.
+func (w *world) raw(method, path, token string, body any, headers ...[2]string) reply {
 	w.t.Helper()
 	request := must(http.NewRequestWithContext(w.t.Context(), method, w.url+path, bytes.NewReader(must(json.Marshal(body)))))
 	if token != "" {
 		request.Header.Set("Authorization", "Bearer "+token)
 	}
-	for i := 0; i < len(headers); i += 2 {
-		request.Header.Set(headers[i], headers[i+1])
+	for _, h := range headers {
+		request.Header.Set(h[0], h[1])
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		w.t.Fatal(err)
+		return reply{Response: &http.Response{}, broke: err}
 	}
-	w.t.Cleanup(func() { response.Body.Close() })
-	return response
+	defer response.Body.Close()
+	answered, err := io.ReadAll(response.Body)
+	return reply{response, answered, err}
+}
+
+// get asks for a document of North's patient, whole or in part.
+func (w *world) get(token string, n byte, ranges ...string) reply {
+	w.t.Helper()
+	var headers [][2]string
+	for _, r := range ranges {
+		headers = append(headers, [2]string{"Range", r})
+	}
+	return w.raw(http.MethodGet, place(here(), n), token, nil, headers...)
 }
 
 // answer reads a JSON answer of a status.
-func answer[T any](t *testing.T, response *http.Response, status int) (v T) {
+func answer[T any](t *testing.T, r reply, status int) (v T) {
 	t.Helper()
-	body := must(io.ReadAll(response.Body))
-	if response.StatusCode != status {
-		t.Fatalf("%s: %s, want %d", response.Status, body, status)
+	if r.broke != nil || r.StatusCode != status {
+		t.Fatalf("%s: %s, %v, want %d", r.Status, r.body, r.broke, status)
 	}
-	if err := json.Unmarshal(body, &v); err != nil {
-		t.Fatalf("read answer %q: %v", body, err)
+	if err := json.Unmarshal(r.body, &v); err != nil {
+		t.Fatalf("read answer %q: %v", r.body, err)
 	}
 	return v
 }
@@ -553,7 +570,7 @@ func (w *world) challenge() reading.Challenge {
 }
 
 // login answers a challenge, as the person says.
-func (w *world) login(p *person, c reading.Challenge) *http.Response {
+func (w *world) login(p *person, c reading.Challenge) reply {
 	w.t.Helper()
 	return w.raw(http.MethodPost, "/v1/sessions", "",
 		reading.Login{Nonce: c.Nonce, Reader: p.ID, Signature: must(p.Sign(c.Message(p.ID)))})

@@ -219,7 +219,7 @@ func TestTooManySessionsAreRefusedUntilSomeAreOver(t *testing.T) {
 // listing asks for something with a token, and gives the status: 404 if the session is good.
 func (w *world) listing(token string) int {
 	w.t.Helper()
-	return w.raw(http.MethodGet, place(here(), 1), token, nil).StatusCode
+	return w.get(token, 1).StatusCode
 }
 
 func TestASessionEndsWhenItIsIdle(t *testing.T) {
@@ -285,10 +285,12 @@ func TestOnlyATokenOpensADoor(t *testing.T) {
 		"no scheme": token, "another scheme": "Basic " + token, "not hexadecimal": "Bearer " + strings.Repeat("z", 64),
 	} {
 		for _, request := range []struct{ method, path string }{
-			{http.MethodPost, "/v1/readings"}, {http.MethodGet, place(here(), 1)}, {http.MethodHead, place(here(), 1)},
+			{http.MethodPost, "/v1/readings"},
+			{http.MethodGet, place(here(), 1)},
+			{http.MethodHead, place(here(), 1)},
 			{http.MethodDelete, "/v1/sessions"},
 		} {
-			if a := w.raw(request.method, request.path, "", nil, "Authorization", header); a.StatusCode != http.StatusUnauthorized {
+			if a := w.raw(request.method, request.path, "", nil, [2]string{"Authorization", header}); a.StatusCode != http.StatusUnauthorized {
 				t.Errorf("token %s: %s %s: %s", name, request.method, request.path, a.Status)
 			}
 		}

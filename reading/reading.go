@@ -74,7 +74,8 @@ func (s *Server) open(ctx context.Context, who *session, q OpenRequest) (*readin
 	if err := s.checkClock(); err != nil {
 		return nil, err
 	}
-	defer s.desk.opening(who, q.RecordName)() // a viewer's many requests are one attempt
+	done := s.desk.opening(who, q.RecordName) // a viewer's many requests are one attempt
+	defer done()
 	r, err := s.current(ctx, who, q, versions)
 	if err != nil {
 		return nil, err

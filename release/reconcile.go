@@ -235,13 +235,9 @@ func (r *Releaser) dues(ctx context.Context, h history, reader record.Participan
 		if len(tags) == 0 {
 			continue
 		}
-		q := question{v.record, v.kind}
-		access, known := asked[q]
-		if !known {
-			if access, err = r.ask(ctx, reader, h.patient, v); err != nil {
-				return nil, nil, err
-			}
-			asked[q] = access
+		access, err := r.askOnce(ctx, asked, reader, h.patient, v)
+		if err != nil {
+			return nil, nil, err
 		}
 		for _, tag := range tags {
 			looked[tag] = true
@@ -296,6 +292,19 @@ func (r *Releaser) anchored(tag record.Tag) (bool, error) {
 type question struct {
 	record record.Tag
 	kind   record.Kind
+}
+
+// askOnce is ask, for what is not among the answers so far.
+func (r *Releaser) askOnce(ctx context.Context, asked map[question]record.Access, reader record.Participant,
+	patient record.Reference, v heldVersion,
+) (access record.Access, err error) {
+	q := question{v.record, v.kind}
+	access, known := asked[q]
+	if !known {
+		access, err = r.ask(ctx, reader, patient, v)
+		asked[q] = access
+	}
+	return access, err
 }
 
 // ask has the contract decide, and holds its answer against this hospital's own clock.

@@ -186,7 +186,9 @@ func TestCopiesAreToldApartFromWhatIsFirstHere(t *testing.T) {
 		return true
 	})
 	if want := map[record.Tag]bool{{2}: true, {4}: true}; err != nil || len(found) != len(want) ||
-		!maps.EqualFunc(found, want, func(i document.Item, _ bool) bool { return i.Copy != nil && i.Copy.Own == record.Reference{0xcc, i.Tag[0]} }) {
+		!maps.EqualFunc(found, want, func(i document.Item, _ bool) bool {
+			return i.Copy != nil && i.Copy.Own == record.Reference{0xcc, i.Tag[0]}
+		}) {
 		t.Errorf("Copies gives %v, %v", found, err)
 	}
 	calls := 0

@@ -111,6 +111,8 @@ folders:
       pattern: '^(?P<id>[^/]+)/'
 inspect:
   program: %[3]s
+reading:
+  listen: 127.0.0.1:0
 listen: 127.0.0.1:0
 `, ts.MkAbs("."), recipient, ts.Getenv("INSPECTOR"))
 	ts.Check(os.WriteFile(ts.MkAbs("medanchor.yaml"), []byte(config), 0o600))
@@ -122,7 +124,7 @@ func writeIdentity(dir string, expires time.Time) error {
 		return err
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"},
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: record.NewParticipantID("TestMSP", [10]byte{1}).String()},
 		NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: expires,
 		IsCA: true, BasicConstraintsValid: true,
 	}
@@ -134,9 +136,18 @@ func writeIdentity(dir string, expires time.Time) error {
 	if err != nil {
 		return err
 	}
+	encryption, err := wallet.KEM().GenerateKey()
+	if err != nil {
+		return err
+	}
+	private, err := encryption.Bytes()
+	if err != nil {
+		return err
+	}
 	for name, block := range map[string]*pem.Block{
-		"cert.pem": {Type: "CERTIFICATE", Bytes: certificate},
-		"key.pem":  {Type: "PRIVATE KEY", Bytes: secret},
+		"cert.pem":       {Type: "CERTIFICATE", Bytes: certificate},
+		"key.pem":        {Type: "PRIVATE KEY", Bytes: secret},
+		"encryption.key": {Type: "MEDANCHOR ENCRYPTION KEY", Bytes: private},
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
 			return err
@@ -156,16 +167,11 @@ func identityFolder(ts *testscript.TestScript, _ bool, args []string) {
 		Peer: "127.0.0.1:1", CA: "127.0.0.1:1", Channel: "medanchor", Chaincode: "medanchor",
 	})
 	ts.Check(err)
-	key, err := wallet.KEM().GenerateKey()
-	ts.Check(err)
-	private, err := key.Bytes()
-	ts.Check(err)
 	cert, err := os.ReadFile(filepath.Join(dir, "cert.pem"))
 	ts.Check(err)
 	for name, content := range map[string][]byte{
-		"identity.json":  who,
-		"tls-ca.pem":     cert,
-		"encryption.key": pem.EncodeToMemory(&pem.Block{Type: "MEDANCHOR ENCRYPTION KEY", Bytes: private}),
+		"identity.json": who,
+		"tls-ca.pem":    cert,
 	} {
 		ts.Check(os.WriteFile(filepath.Join(dir, name), content, 0o600))
 	}
