@@ -10,6 +10,6 @@ type Emergency struct {
 	// SigningKey is the public key that signed, which the doctor may have replaced by the time that the ledger is told:
 	// SubjectPublicKeyInfo, DER. The appliance fills it in.
 	SigningKey []byte `json:"signing_key,omitempty"`
-	Text      string `json:"text"`      // the reason
-	Name      string `json:"name,omitempty"`
+	Text       string `json:"text"` // the reason
+	Name       string `json:"name,omitempty"`
 }

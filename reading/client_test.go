@@ -212,5 +212,5 @@ func TestAClientHonoursItsContext(t *testing.T) {
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Open: %v", err)
 	}
-	w.requests.Wait()
+	w.told()
 }

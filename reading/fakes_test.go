@@ -44,14 +44,15 @@ func prefix(mspID string) record.InstitutionPrefix { return record.InstitutionID
 
 // world is North's appliance around its reading service, in memory, with faults to inject.
 type world struct {
-	t        *testing.T
-	url      string
-	server   *reading.Server
-	requests sync.WaitGroup // that are being served
+	t      *testing.T
+	url    string
+	server *reading.Server
 
-	mu     sync.Mutex
-	now    time.Time
-	events []string // what was asked of the world, in its order
+	mu      sync.Mutex
+	serving int        // requests
+	served  *sync.Cond // that there is one less of them
+	now     time.Time
+	events  []string // what was asked of the world, in its order
 
 	people    map[record.ParticipantID]record.Participant
 	versions  map[record.RecordName][]record.AnchoredVersion
@@ -88,6 +89,7 @@ func newWorld(t *testing.T) *world {
 		access:    make(map[record.Kind]record.Access), held: make(map[record.Tag]reading.Document),
 		remote: make(map[reading.Payload]func([16]byte, int64) (reading.Plain, error)),
 	}
+	w.served = sync.NewCond(&w.mu)
 	for kind := record.KindImaging; kind <= record.KindOther; kind++ {
 		w.access[kind] = allowed()
 	}
@@ -116,8 +118,11 @@ func serve(t *testing.T) *world {
 // following serves, and knows while it does.
 func (w *world) following(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(a http.ResponseWriter, r *http.Request) {
-		w.requests.Add(1)
-		defer w.requests.Done()
+		w.change(func() { w.serving++ })
+		defer w.change(func() {
+			w.serving--
+			w.served.Broadcast()
+		})
 		handler.ServeHTTP(a, r)
 	})
 }
@@ -156,9 +161,11 @@ func (w *world) happened(format string, args ...any) {
 
 // told gives what happened, and forgets it. What is being served is waited for.
 func (w *world) told() []string {
-	w.requests.Wait()
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	for w.serving > 0 {
+		w.served.Wait()
+	}
 	told := w.events
 	w.events = nil
 	return told

@@ -35,7 +35,7 @@ func remoteReading() comparison {
 			if err != nil {
 				return nil, nil, err
 			}
-			plain, err := openFetcher(ctx, filepath.Join(dir, "fetcher"), w.a.Hospital.Config.IPFS.SwarmKeyFile)
+			plain, err := openFetcher(ctx, filepath.Join(dir, "fetcher"), w.a.Config.IPFS.SwarmKeyFile)
 			if err != nil {
 				return nil, nil, errors.Join(err, w.close())
 			}
@@ -78,7 +78,6 @@ type remote struct {
 	name    record.RecordName
 	version record.Tag
 	cid     record.CID
-	size    int64
 }
 
 // openRemote takes one file in at A, and has its key released to a doctor at B.
