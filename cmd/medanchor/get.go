@@ -9,12 +9,14 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/medanchor/medanchor/appliance/control"
 	"github.com/medanchor/medanchor/chaincode/record"
 	"github.com/medanchor/medanchor/document"
 	"github.com/medanchor/medanchor/ledger"
@@ -259,7 +261,7 @@ func (c *cli) dial(ctx context.Context, me *person, g getting) (*reading.Client,
 	if url == "" {
 		config, err := c.config()
 		if err != nil {
-			return nil, fmt.Errorf("%w; or give --appliance URL", err)
+			return nil, &usageError{fmt.Errorf("%w; or give --appliance URL", err)}
 		}
 		url = "http://" + config.Reading.Listen
 		if config.Reading.TLS() {
@@ -274,10 +276,14 @@ func (c *cli) dial(ctx context.Context, me *person, g getting) (*reading.Client,
 	if hospital.IsZero() {
 		hospital = me.wallet.Participant
 	}
-	return reading.Dial(ctx, reading.DialOptions{
+	client, err := reading.Dial(ctx, reading.DialOptions{
 		URL: url, Roots: roots, Institution: hospital.Institution(), Channel: me.wallet.Channel, ID: me.wallet.Participant,
 		Reader: me.wallet,
 	})
+	if failed, ok := errors.AsType[*net.OpError](err); ok && failed.Op == "dial" {
+		err = fmt.Errorf("%w (%w)", control.ErrNotRunning, err)
+	}
+	return client, err
 }
 
 // roots are the certificates that this machine trusts, and those that the hospital gave with the enrolment.
