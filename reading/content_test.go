@@ -9,6 +9,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -464,6 +465,31 @@ func TestAFalseKeyOpensNothing(t *testing.T) {
 				t.Errorf("%d bytes, %v", len(got), err)
 			}
 		})
+	}
+}
+
+// What a release holds is given on as it is. A custodian who describes nothing, or nonsense, has given nothing.
+func TestAReleasedKeyIsMadeOfWhatWasReleased(t *testing.T) {
+	w := serve(t)
+	w.anchor(elsewhere(), record.KindLetter, 1)
+	key := w.publish(south, 1, text(1, 100))
+	made := func(metadata string) reading.ReleasedKey {
+		return reading.NewReleasedKey(key.Institution, key.Tag, key.CID, [16]byte(key.FileKey), []byte(metadata))
+	}
+	if got := made(encoded(key.Description)); !reflect.DeepEqual(got, key) {
+		t.Errorf("made: %+v, want %+v", got, key)
+	}
+	for _, metadata := range []string{"", "null", "{}", "[]", `{"size":-1}`, `{"size":"many"}`} {
+		c := w.dial(w.doctor())
+		q := reading.OpenRequest{RecordName: elsewhere(), Keys: []reading.ReleasedKey{made(metadata)}}
+		if _, err := c.Open(t.Context(), q); err != nil {
+			t.Fatal(err)
+		}
+		got, err := whole(t.Context(), c, elsewhere(), 1)
+		wantError(t, err, reading.ErrUnavailable, "")
+		if len(got) != 0 {
+			t.Errorf("metadata %s: %d bytes", metadata, len(got))
+		}
 	}
 }
 
