@@ -276,6 +276,9 @@ func TestFetchReusesConnection(t *testing.T) {
 
 // Each of these sources is tried first, and a good one after it.
 func TestFetchGoesOnWithTheNextSource(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for sources that stall")
+	}
 	o := consortium(t, 3)
 	holder, reader, other := open(t, o[0]), open(t, o[1]), open(t, o[2])
 	const size = 6*mib + 9

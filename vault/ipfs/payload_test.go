@@ -26,6 +26,9 @@ func TestCIDIsThatOfStockAdd(t *testing.T) {
 		0, 1, mib - 1, mib, mib + 1, 174 * mib, 174*mib + 1, 175 * mib, 250_000_000,
 	} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			if size > 100*mib && testing.Short() {
+				t.Skip("writes a gigabyte in all")
+			}
 			seed := byte(i + 1)
 			p := imported(t, n, seed, size)
 			if p.Size != size {

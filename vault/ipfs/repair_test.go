@@ -27,6 +27,9 @@ var damages = map[string]func(t *testing.T, file string){
 }
 
 func TestRepair(t *testing.T) {
+	if testing.Short() {
+		t.Skip("writes a gigabyte")
+	}
 	for name, damage := range damages {
 		t.Run(name, func(t *testing.T) {
 			o := consortium(t, 2)
