@@ -165,6 +165,43 @@ func TestAContentFromTheBeginningIsNotTakenForItsEnd(t *testing.T) {
 	}
 }
 
+// What breaks off at the same place again and again is not asked for without end.
+func TestAContentThatNeverComesIsGivenUp(t *testing.T) {
+	w := serve(t)
+	w.anchor(here(), record.KindLetter, 1)
+	w.hold(1, text(1, 1000))
+	asked := 0
+	listener := httptest.NewServer(http.HandlerFunc(func(a http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet {
+			w.server.Handler().ServeHTTP(a, r)
+			return
+		}
+		asked++
+		if r.Header.Get("Range") == "" {
+			a.Header().Set("Content-Length", "1000")
+			_, _ = a.Write(text(1, 100))
+		} else {
+			a.WriteHeader(http.StatusPartialContent)
+		}
+		_ = http.NewResponseController(a).Flush() // it breaks, if it did not before
+		panic(http.ErrAbortHandler)
+	}))
+	t.Cleanup(listener.Close)
+	o := w.options(w.doctor())
+	o.URL = listener.URL
+	c, err := reading.Dial(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close(t.Context()) }()
+	if _, err := c.Open(t.Context(), reading.OpenRequest{RecordName: here()}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := whole(t.Context(), c, here(), 1); err == nil || len(got) != 100 || asked != 2 {
+		t.Errorf("%d bytes, %v, asked for %d times", len(got), err, asked)
+	}
+}
+
 func TestTLSIsVerified(t *testing.T) {
 	w := newWorld(t)
 	listener := httptest.NewUnstartedServer(w.following(w.server.Handler()))

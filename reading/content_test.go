@@ -167,30 +167,33 @@ func TestAWrongWholeNeverCompletes(t *testing.T) {
 // the whole. It may be in order once the record is opened again.
 func TestAWrongWholeIsNotReadOnFromWhereItBroke(t *testing.T) {
 	for _, size := range []int{1, 1000, 200_000} {
-		right, wrong := text(1, size), text(2, size)
-		w := serve(t)
-		w.anchor(here(), record.KindImaging, 1)
-		content := wrong
-		w.holdAs(1, described(right, document.FormatPDF), func() (reading.Plain, error) { return w.plain(1, content), nil })
-		c := w.dial(w.doctor())
-		if _, err := open(t, c); err != nil {
-			t.Fatal(err)
-		}
-		got, err := whole(t.Context(), c, here(), 1)
-		if len(got) >= size {
-			t.Errorf("of %d wrong bytes %d came", size, len(got))
-		}
-		wantError(t, err, reading.ErrUnavailable, "its digest differs")
-		_, err = c.Document(t.Context(), here(), tag(1), int64(size)-1)
-		if size > 1 {
+		for _, joins := range []bool{false, true} {
+			right, wrong := text(1, size), text(2, size)
+			w := serve(t)
+			w.anchor(here(), record.KindImaging, 1)
+			w.holdAs(1, described(right, document.FormatPDF), func() (reading.Plain, error) { return w.plain(1, wrong), nil })
+			c := w.dial(w.doctor())
+			if _, err := open(t, c); err != nil {
+				t.Fatal(err)
+			}
+			got, err := whole(t.Context(), c, here(), 1)
+			if len(got) >= size {
+				t.Errorf("of %d wrong bytes %d came", size, len(got))
+			}
 			wantError(t, err, reading.ErrUnavailable, "its digest differs")
-		}
-		content = right
-		if _, err := open(t, c); err != nil {
-			t.Fatal(err)
-		}
-		if got, err := whole(t.Context(), c, here(), 1); err != nil || !bytes.Equal(got, right) {
-			t.Errorf("once it is in order: %d bytes, %v", len(got), err)
+			_, err = c.Document(t.Context(), here(), tag(1), int64(size)-1)
+			wantError(t, err, reading.ErrUnavailable, "its digest differs")
+			w.hold(1, right)
+			if joins { // the record goes on with another kind
+				w.anchor(here(), record.KindLetter, 2)
+				w.hold(2, text(2, 10))
+			}
+			if _, err := open(t, c); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := whole(t.Context(), c, here(), 1); err != nil || !bytes.Equal(got, right) {
+				t.Errorf("once it is in order: %d bytes, %v", len(got), err)
+			}
 		}
 	}
 }

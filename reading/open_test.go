@@ -491,7 +491,7 @@ func TestWhatTookLongToReadIsNotServedAfterARevocation(t *testing.T) {
 			w.pass(time.Minute)
 		}
 	})
-	wantBroken(t, body, content, 96<<10)
+	wantBroken(t, body, content, 64<<10)
 }
 
 func TestTheEndOfARightBreaksAStream(t *testing.T) {

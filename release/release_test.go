@@ -497,6 +497,22 @@ func TestWhatChangedWhileItWasDownIsMadeUpFor(t *testing.T) {
 	})
 }
 
+// A release to somebody with whom the patient has nothing to do any more is found by itself.
+func TestAReleaseWithoutARelationEnds(t *testing.T) {
+	inWorld(t, func(w *world) {
+		p, doctor := w.patient(north, 1), w.doctor(south, 1)
+		w.anchor(version(p, 1, record.KindLetter, 1))
+		if err := w.stop(); err != nil {
+			t.Fatal(err)
+		}
+		ours := record.StoredRelease{Institution: prefix(north), Documents: []record.Tag{tag(1)}}.Encode()
+		w.put(map[string]any{record.ReleaseKey(p, doctor, record.ID{1}): ours})
+		w.start()
+		w.settle()
+		w.wantCalls(t, "end 1")
+	})
+}
+
 func TestAReleaseIsCutToWhatTheContractTakes(t *testing.T) {
 	t.Run("documents", func(t *testing.T) {
 		inWorld(t, func(w *world) {
