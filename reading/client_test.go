@@ -149,14 +149,9 @@ func TestAContentFromTheBeginningIsNotTakenForItsEnd(t *testing.T) {
 		w.server.Handler().ServeHTTP(a, r)
 	}))
 	t.Cleanup(listener.Close)
-	o := w.options(w.doctor())
-	o.URL = listener.URL
-	c, err := reading.Dial(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = c.Close(t.Context()) }()
-	if _, err := c.Open(t.Context(), reading.OpenRequest{RecordName: here()}); err != nil {
+	w.url = listener.URL
+	c := w.dial(w.doctor())
+	if _, err := open(t, c); err != nil {
 		t.Fatal(err)
 	}
 	if body, err := c.Document(t.Context(), here(), tag(1), 500); err == nil {
@@ -187,14 +182,9 @@ func TestAContentThatNeverComesIsGivenUp(t *testing.T) {
 		panic(http.ErrAbortHandler)
 	}))
 	t.Cleanup(listener.Close)
-	o := w.options(w.doctor())
-	o.URL = listener.URL
-	c, err := reading.Dial(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = c.Close(t.Context()) }()
-	if _, err := c.Open(t.Context(), reading.OpenRequest{RecordName: here()}); err != nil {
+	w.url = listener.URL
+	c := w.dial(w.doctor())
+	if _, err := open(t, c); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := whole(t.Context(), c, here(), 1); err == nil || len(got) != 100 || asked != 2 {

@@ -81,6 +81,24 @@ func Exclusive(tb testing.TB) *devnet.Network {
 	return network
 }
 
+// Own starts a network for this test alone, of so many hospitals, and ends it with the test.
+func Own(tb testing.TB, hospitals int) *devnet.Network {
+	tb.Helper()
+	if testing.Short() {
+		tb.Skip("starts a Fabric network: run without -short")
+	}
+	network, err := devnet.Start(tb.Context(), devnet.Options{Hospitals: hospitals, Log: tb.Output()})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := network.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return network
+}
+
 // use finds the network and holds its lock until the test ends.
 func use(tb testing.TB, how flock.How) *devnet.Network {
 	tb.Helper()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/medanchor/medanchor/chaincode/record"
 	"github.com/medanchor/medanchor/devnet"
+	"github.com/medanchor/medanchor/devnet/devnettest"
 	"github.com/medanchor/medanchor/ledger"
 	"github.com/medanchor/medanchor/ledger/sealed"
 )
@@ -22,18 +23,7 @@ const promptly = 10 * time.Second
 
 // TestThreeHospitals: a majority of three is two, so any one may fail.
 func TestThreeHospitals(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts a Fabric network: run without -short")
-	}
-	n, err := devnet.Start(t.Context(), devnet.Options{Hospitals: 3, Log: t.Output()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := n.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	n := devnettest.Own(t, 3)
 	a, b := hospitals(t, n)
 	third := n.Members[2]
 

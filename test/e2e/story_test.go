@@ -108,18 +108,7 @@ func TestTheStoryWithKills(t *testing.T) {
 // revocation and the end of what was released depend on it no more than anything else does; when it is back, it has
 // forgotten the keys too.
 func TestRevocationWithoutTheGranteesPeer(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts a Fabric network: run without -short")
-	}
-	n, err := devnet.Start(t.Context(), devnet.Options{Hospitals: 3, Log: t.Output()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := n.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	n := devnettest.Own(t, 3)
 	p := newPair(t, n)
 	s := p.begin(t, n, story.Options{Slices: 2, Late: 1, Size: 10 << 10, Seed: 44})
 	steps := s.Steps()
