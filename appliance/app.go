@@ -34,7 +34,7 @@ type Options struct {
 	// Version of the program, as shown in the status.
 	Version string
 	// Trace, if set, is called at each step of each item, from any goroutine. It must not block. Fault tests use it.
-	Trace func(document.State)
+	Trace func(document.Step)
 }
 
 // App is one hospital's appliance. Make it with New, then Run it once; a process may hold several.
@@ -73,7 +73,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	a := &App{config: o.Config, log: o.Log, version: o.Version, metrics: newMetrics(), handed: make(chan struct{}, 1)}
 	trace := a.metrics.step
 	if o.Trace != nil {
-		trace = func(s document.State) {
+		trace = func(s document.Step) {
 			a.metrics.step(s)
 			o.Trace(s)
 		}
@@ -167,7 +167,7 @@ func ledgerOptions(c LedgerConfig) ledger.Options {
 	}
 }
 
-func (a *App) openPipeline(ctx context.Context, trace func(document.State)) error {
+func (a *App) openPipeline(ctx context.Context, trace func(document.Step)) error {
 	c := a.config
 	pool, err := inspect.New(ctx, inspect.Options{Program: c.Inspect.Program, Children: c.Inspect.Workers})
 	if err != nil {

@@ -24,7 +24,7 @@ func newMetrics() *metrics {
 		registry: prometheus.NewRegistry(),
 		steps: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "medanchor_steps_total", Help: "Steps that items took through the pipeline since the start.",
-		}, []string{"state"}),
+		}, []string{"step"}),
 		readings: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "medanchor_readings_total", Help: "Attempts to open records since the start, by how they ended.",
 		}, []string{"outcome"}),
@@ -53,7 +53,7 @@ func (m *metrics) releasedKeys(keys int) {
 
 func (m *metrics) reading(outcome string) { m.readings.WithLabelValues(outcome).Inc() }
 
-func (m *metrics) step(s document.State) { m.steps.WithLabelValues(string(s)).Inc() }
+func (m *metrics) step(s document.Step) { m.steps.WithLabelValues(string(s)).Inc() }
 
 // observe adds what is read from the appliance at each scrape.
 func (m *metrics) observe(a *App) {

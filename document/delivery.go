@@ -12,9 +12,24 @@ import (
 // is stable.
 var ErrChanged = errors.New("the file changed while it was read")
 
+// ErrGrowing says that a source ends early, and that the rest may still come: nothing was taken, and it is offered again.
+var ErrGrowing = errors.New("the file ends early: it waits for the rest")
+
+// ErrNoRoom says that the disk is at its reserve: nothing is taken until there is room.
+var ErrNoRoom = errors.New("the disk is at its reserve")
+
 // Delivery is one file handed over at a door.
 type Delivery struct {
 	Claim Claim
+	// Growing says that the source may still grow: what ends early is handed back with ErrGrowing.
+	Growing bool
+	// Accepts are the formats that the door's rule takes; nil for all. Another is ReasonNotAccepted.
+	Accepts []Format
+	// Issuer is that of the identifiers which name none, at this door; empty for the hospital's (PatientRules).
+	Issuer string
+	// Department and From are for Item.
+	Department string
+	From       string
 	// Patient is whose the file is by the door's rule; the zero value if the rule cannot tell. A DICOM header, where
 	// there is one, decides instead.
 	Patient PatientID

@@ -39,13 +39,14 @@ const (
 	Submitted   State = "submitted"   // in a transaction that was sent to the ledger
 	Anchored    State = "anchored"    // committed on the channel
 	Duplicate   State = "duplicate"   // its document was there already
-	Quarantined State = "quarantined" // kept sealed, not anchored: Reason says why
+	Quarantined State = "quarantined" // kept sealed, not anchored: Reason says why, and its Tray who is to look
+	Discarded   State = "discarded"   // was Quarantined, until two people gave it up: its key is destroyed
 )
 
-// Reason says why an item is quarantined. It is a code without personal data; Explain gives the sentence.
+// Reason says why an item waits for a person in a Tray. It is a code without personal data; Explain gives the sentence.
 type Reason string
 
-// The reasons for quarantine.
+// The reasons.
 const (
 	ReasonNotUnderstood Reason = "not-understood" // neither parser could read it
 	ReasonTruncated     Reason = "truncated"      // its structure ends early
@@ -61,6 +62,13 @@ const (
 	ReasonErased         Reason = "erased" // the document was erased by a decision on the ledger
 	// ReasonUnlinked: it is a copy of what another institution anchored, and the link by which it is one has ended.
 	ReasonUnlinked Reason = "unlinked"
+	// ReasonMediaDirectory: a DICOMDIR (PS3.10 §8.6), which lists what is on a medium and is no document of a patient.
+	ReasonMediaDirectory Reason = "media-directory"
+	// ReasonNotAccepted: the rule of its door takes other formats.
+	ReasonNotAccepted Reason = "not-accepted"
+	// ReasonPixelsChanged: it has the SOP Instance UID of another document, and other pixels. It is anchored all the same: a
+	// person is to see which of the two is right.
+	ReasonPixelsChanged Reason = "pixels-changed"
 )
 
 // Metadata is what the inspector read of a file. Personal data: only ever stored sealed, never logged.
@@ -80,8 +88,17 @@ type Metadata struct {
 	Modality          string `json:"modality,omitempty"`
 	Description       string `json:"description,omitempty"` // study description, or PDF title
 
-	Time  time.Time `json:"time,omitzero"` // of the study or document, UTC; zero if unknown
+	// Time of the study or document, in the time zone that the file names, else in UTC as if it were; zero if unknown.
+	Time  time.Time `json:"time,omitzero"`
 	Pages int       `json:"pages,omitempty"`
+	// Text is the beginning of a PDF's or text's words, for a person who is to tell whose it is.
+	Text string `json:"text,omitempty"`
+	// Numbers are valid NHS numbers in the text: a suggestion to that person, and never more.
+	Numbers []string `json:"numbers,omitempty"`
+	// Expected is how many instances the study has, where the file says so (0020,1208); 0 if not.
+	Expected int `json:"expected,omitempty"`
+	// PixelOffset is where the value of the pixel data begins in the file (PS3.5 §8); 0 if there is none, or it is not known.
+	PixelOffset int64 `json:"pixel_offset,omitempty"`
 	// Parser says which reader understood the file ("dicom", "header", "pdf", "text"), for diagnosis.
 	Parser string `json:"parser,omitempty"`
 	// Problem is set when the file could not be understood; the bytes are kept all the same.
@@ -141,7 +158,16 @@ type Item struct {
 	Record  record.Tag       `json:"record,omitzero"` // of the record that the document joins
 	// VariantOf names the first document with the same SOP Instance UID; zero if none.
 	VariantOf record.Tag `json:"variant_of,omitzero"`
-	CID       record.CID `json:"cid,omitzero"` // of the sealed payload; zero for duplicates
+	// Variant says how it differs from that one.
+	Variant Variant `json:"variant,omitempty"`
+	// Pixels is the BLAKE3 of the bytes from Metadata.PixelOffset on; zero without one.
+	Pixels Digest `json:"pixels,omitzero"`
+	// Review is why a person is to look at it though it is anchored; empty if none is, or one has.
+	Review Reason `json:"review,omitempty"`
+	// Department and From are what the door's rule and its sender's name tell of where it comes from; may be empty.
+	Department string     `json:"department,omitempty"`
+	From       string     `json:"from,omitempty"`
+	CID        record.CID `json:"cid,omitzero"` // of the sealed payload; zero for duplicates
 	// Copy is set if another institution anchored the document before, under a linked reference, which Patient is then.
 	Copy *Copy `json:"copy,omitempty"`
 	// First is, for a duplicate, the item that carries the document.

@@ -4,7 +4,8 @@ package document
 // may its digest leave anything out. Two files that broke off early can be alike but for what is left out.
 func (r Reason) Understood() bool {
 	switch r {
-	case "", ReasonNoPatient, ReasonPlaceholder, ReasonBadIdentifier, ReasonNoInstance:
+	case "", ReasonNoPatient, ReasonPlaceholder, ReasonBadIdentifier, ReasonNoInstance, ReasonMediaDirectory,
+		ReasonNotAccepted, ReasonPixelsChanged:
 		return true
 	default:
 		return false
@@ -43,15 +44,24 @@ func (r Reason) Explain() string {
 	case ReasonUnlinked:
 		return "another hospital anchored the same document under a reference to which the patient is no longer linked: send it " +
 			"again, to anchor it for this hospital's patient"
+	case ReasonMediaDirectory:
+		return "it is the directory of a DICOM medium (DICOMDIR), no document of a patient: take in the files that it lists, and " +
+			"discard it"
+	case ReasonNotAccepted:
+		return "its door takes other kinds of file: put it in the folder that is meant for it, or change what the folder accepts " +
+			"and retry it"
+	case ReasonPixelsChanged:
+		return "it has the SOP Instance UID of an earlier document and other pixels: compare the two, withdraw the wrong one, and " +
+			"release it"
 	}
 	return string(r)
 }
 
-// Reasons are all reasons for quarantine.
+// Reasons are all reasons.
 func Reasons() []Reason {
 	return []Reason{
 		ReasonNotUnderstood, ReasonTruncated, ReasonNoPatient, ReasonPlaceholder, ReasonBadIdentifier,
 		ReasonNoInstance, ReasonTooLarge, ReasonInspectFailed, ReasonEncrypted, ReasonLedgerConflict,
-		ReasonErased, ReasonUnlinked,
+		ReasonErased, ReasonUnlinked, ReasonMediaDirectory, ReasonNotAccepted, ReasonPixelsChanged,
 	}
 }

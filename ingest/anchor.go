@@ -60,7 +60,7 @@ type AnchorerOptions struct {
 	Outbox Outbox
 	Log    *slog.Logger
 	// Trace, if set, is called at each step of each item. It must not block.
-	Trace func(document.State)
+	Trace func(document.Step)
 }
 
 // Anchorer is the second half of an item's way. Make it with NewAnchorer, then Run it once.
@@ -76,7 +76,7 @@ type Anchorer struct {
 // NewAnchorer makes an Anchorer.
 func NewAnchorer(o AnchorerOptions) *Anchorer {
 	if o.Trace == nil {
-		o.Trace = func(document.State) {}
+		o.Trace = func(document.Step) {}
 	}
 	return &Anchorer{AnchorerOptions: o, kick: make(chan struct{}, 1)}
 }
@@ -189,7 +189,7 @@ func (a *Anchorer) next(ctx context.Context) (int, error) {
 		return 0, &outboxError{err}
 	}
 	for i := range receipts {
-		a.Trace(receipts[i].State)
+		a.Trace(receipts[i].State.Taken())
 	}
 	return len(items), nil
 }
@@ -207,7 +207,7 @@ func (a *Anchorer) submit(ctx context.Context, endorsed Endorsed, p packed) (Pos
 		return Position{}, &outboxError{err}
 	}
 	for range p.items {
-		a.Trace(document.Submitted)
+		a.Trace(document.StepSubmitted)
 	}
 	return endorsed.Submit(ctx)
 }

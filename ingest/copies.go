@@ -48,7 +48,7 @@ func (a *Anchorer) hold(ctx context.Context, items []document.Item) (int, error)
 		return 0, &outboxError{err}
 	}
 	for i := range receipts {
-		a.Trace(receipts[i].State)
+		a.Trace(receipts[i].State.Taken())
 	}
 	return len(items), nil
 }

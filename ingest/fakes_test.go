@@ -29,7 +29,7 @@ type world struct {
 	groups    []int // entries of each commit
 	acked     map[document.Claim]bool
 	released  map[document.Claim]error
-	steps     []document.State
+	steps     []document.Step
 
 	files    map[string]*source
 	metadata map[string]document.Metadata // by content
@@ -59,7 +59,7 @@ func (w *world) options() ingest.Options {
 	return ingest.Options{
 		Inspector: w, Sealer: sealer{}, Blocks: w, Known: w, Patients: w, Elsewhere: w, Journal: w,
 		Log: slog.New(slog.DiscardHandler), Rules: document.PatientRules{Issuer: "default"}, Workers: 4,
-		Trace: func(s document.State) {
+		Trace: func(s document.Step) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			w.steps = append(w.steps, s)

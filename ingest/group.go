@@ -219,7 +219,7 @@ func (p *Pipeline) commit(b *batch, s stored) error {
 		}
 		c.Entries = append(c.Entries, document.Entry{Item: it.item, Claim: it.delivery.Claim, Header: it.header})
 		if it.header != nil {
-			p.Trace(document.Stored)
+			p.Trace(document.StepStored)
 		}
 		if it.item.State == document.Queued {
 			queued++
@@ -232,7 +232,7 @@ func (p *Pipeline) commit(b *batch, s stored) error {
 		return err
 	}
 	for i := range c.Entries {
-		p.Trace(c.Entries[i].Item.State)
+		p.Trace(c.Entries[i].Item.State.Taken())
 		p.inFlight.remove(&c.Entries[i].Item)
 		p.logEntry(&c.Entries[i].Item)
 	}

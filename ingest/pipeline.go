@@ -96,7 +96,7 @@ type Options struct {
 	// Queued, if set, is called after each commit that queued something.
 	Queued func()
 	// Trace, if set, is called at each step of each item. It must not block.
-	Trace func(document.State)
+	Trace func(document.Step)
 }
 
 // Pipeline is the first half of an item's way. Make it with New, then Run it once.
@@ -116,7 +116,7 @@ type Pipeline struct {
 // New makes a Pipeline.
 func New(o Options) *Pipeline {
 	if o.Trace == nil {
-		o.Trace = func(document.State) {}
+		o.Trace = func(document.Step) {}
 	}
 	if o.Queued == nil {
 		o.Queued = func() {}

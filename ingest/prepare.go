@@ -41,11 +41,11 @@ func (p *Pipeline) prepare(ctx context.Context, d document.Delivery) (*prepared,
 		ID: document.NewItemID(now), State: document.Received, Received: now.UTC(),
 		Door: d.Claim.Door, Path: d.Claim.Path, Size: d.Claim.Size,
 	}}
-	p.Trace(document.Received)
+	p.Trace(document.StepReceived)
 	if err := p.inspect(ctx, it, file); err != nil {
 		return nil, err
 	}
-	p.Trace(document.Inspected)
+	p.Trace(document.StepInspected)
 	if err := p.seal(ctx, it, file); err != nil {
 		return nil, err
 	}
@@ -55,7 +55,7 @@ func (p *Pipeline) prepare(ctx context.Context, d document.Delivery) (*prepared,
 	if err := p.name(it); err != nil {
 		return nil, err
 	}
-	p.Trace(document.Sealed)
+	p.Trace(document.StepSealed)
 	return it, nil
 }
 

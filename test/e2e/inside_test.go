@@ -28,12 +28,12 @@ func TestTwoInOneProcess(t *testing.T) {
 	const files, size = 6, 40 << 10
 	sites := []*site{newSite(t, n, 0), newSite(t, n, 1)}
 	from := sites[0].height()
-	states := []document.State{
-		document.Received, document.Inspected, document.Sealed, document.Stored, document.Queued, document.Submitted,
-		document.Anchored,
+	steps := []document.Step{
+		document.StepReceived, document.StepInspected, document.StepSealed, document.StepStored, document.StepQueued, document.StepSubmitted,
+		document.StepAnchored,
 	}
 	want := synth.Counts{}
-	for round, state := range states {
+	for round, step := range steps {
 		dir := t.TempDir()
 		manifest, err := synth.Many(dir, uint64(round), "both", files, size)
 		if err != nil {
@@ -44,16 +44,16 @@ func TestTwoInOneProcess(t *testing.T) {
 		var running errgroup.Group
 		for _, s := range sites {
 			s.dropTree(os.DirFS(filepath.Join(dir, "both")), filepath.Join(s.DICOM))
-			if err := os.Rename(filepath.Join(s.DICOM, "dicom"), filepath.Join(s.DICOM, string(state))); err != nil {
+			if err := os.Rename(filepath.Join(s.DICOM, "dicom"), filepath.Join(s.DICOM, string(step))); err != nil {
 				t.Fatal(err)
 			}
-			running.Go(func() error { return s.runUntil(state) })
+			running.Go(func() error { return s.runUntil(step) })
 		}
 		if err := running.Wait(); err != nil {
-			t.Fatalf("stop while an item is %s: %v", state, err)
+			t.Fatalf("stop at %s: %v", step, err)
 		}
 		for _, s := range sites {
-			s.checkClean(state)
+			s.checkClean(step)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -79,7 +79,7 @@ func TestTwoInOneProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, s := range sites {
-		s.checkClean(document.Anchored)
+		s.checkClean(document.StepAnchored)
 	}
 	left := ""
 	poll(t, "none of the appliances' goroutines is left", func() bool {
@@ -105,7 +105,7 @@ func ownGoroutines() string {
 }
 
 // run runs the hospital's appliance in this process until ctx ends.
-func (s *site) run(ctx context.Context, trace func(document.State)) error {
+func (s *site) run(ctx context.Context, trace func(document.Step)) error {
 	log, err := os.OpenFile(s.Log(), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
@@ -120,13 +120,13 @@ func (s *site) run(ctx context.Context, trace func(document.State)) error {
 	return app.Run(ctx)
 }
 
-// runUntil stops the appliance as soon as an item is in the state.
-func (s *site) runUntil(state document.State) error {
+// runUntil stops the appliance as soon as an item takes the step.
+func (s *site) runUntil(step document.Step) error {
 	ctx, cancel := context.WithTimeout(s.t.Context(), awaitAtMost)
 	defer cancel()
 	reached := make(chan struct{}, 1)
-	err := s.run(ctx, func(at document.State) {
-		if at == state {
+	err := s.run(ctx, func(at document.Step) {
+		if at == step {
 			select {
 			case reached <- struct{}{}:
 			default:
@@ -146,11 +146,11 @@ func (s *site) runUntil(state document.State) error {
 }
 
 // checkClean looks for what a stop in order may not leave: a run that counts as unclean, or blocks that no pin holds.
-func (s *site) checkClean(at document.State) {
+func (s *site) checkClean(at document.Step) {
 	s.t.Helper()
 	data := s.Config.Data
 	if _, err := os.Stat(filepath.Join(data, "clean")); err != nil {
-		s.t.Errorf("after a stop while an item is %s: %v", at, err)
+		s.t.Errorf("after a stop at %s: %v", at, err)
 	}
 	vault, err := seal.Load(s.Config.Vault.KeyFile, data, s.Config.Vault.RecoveryRecipient)
 	if err != nil {
@@ -171,6 +171,6 @@ func (s *site) checkClean(at document.State) {
 		return found && err == nil
 	})
 	if err != nil || removed > 0 {
-		s.t.Errorf("after a stop while an item is %s: %d orphaned blocks, %v", at, removed, err)
+		s.t.Errorf("after a stop at %s: %d orphaned blocks, %v", at, removed, err)
 	}
 }

@@ -33,16 +33,16 @@ type order struct {
 // kill says when a daemon dies: at the Nth time that an item takes the step, or After that. The zero State is for a kill
 // from outside, After the start.
 type kill struct {
-	State document.State `json:"state,omitempty"`
-	Nth   int32          `json:"nth,omitempty"`
-	After time.Duration  `json:"after,omitempty"`
+	Step  document.Step `json:"step,omitempty"`
+	Nth   int32         `json:"nth,omitempty"`
+	After time.Duration `json:"after,omitempty"`
 }
 
 func (k kill) String() string {
-	if k.State == "" {
+	if k.Step == "" {
 		return fmt.Sprintf("%s after the start", k.After)
 	}
-	s := fmt.Sprintf("%s, number %d", k.State, k.Nth)
+	s := fmt.Sprintf("%s, number %d", k.Step, k.Nth)
 	if k.After > 0 {
 		s += fmt.Sprintf(", %s later", k.After)
 	}
@@ -82,10 +82,10 @@ func daemon(text string) error {
 }
 
 // hook counts the steps, and kills at the one.
-func (k kill) hook() func(document.State) {
+func (k kill) hook() func(document.Step) {
 	var count atomic.Int32
-	return func(s document.State) {
-		if s != k.State || count.Add(1) != k.Nth {
+	return func(s document.Step) {
+		if s != k.Step || count.Add(1) != k.Nth {
 			return
 		}
 		if k.After > 0 {

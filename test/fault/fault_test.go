@@ -56,7 +56,7 @@ func TestKills(t *testing.T) {
 
 	t.Logf("seed %d: %d kills in %s while %d files came in\n%s",
 		seed, kills, killed.Round(time.Second), len(c.supply.dropped), c.report())
-	for _, s := range states() {
+	for _, s := range steps() {
 		if least := kills / 20; c.kills[s] < least {
 			t.Errorf("%d kills at %s, want at least %d", c.kills[s], s, least)
 		}
@@ -72,7 +72,7 @@ func TestKills(t *testing.T) {
 // A file that is durable when its daemon dies is acknowledged by the next one, and not taken in again.
 func TestAClaimSurvives(t *testing.T) {
 	c := newCampaign(t, 1)
-	c.round(t, kill{State: document.Queued, Nth: 1})
+	c.round(t, kill{Step: document.StepQueued, Nth: 1})
 	if c.seen.unacknowledged == 0 {
 		t.Fatal("no file was durable and at its door when the daemon died")
 	}
@@ -84,7 +84,7 @@ func TestAClaimSurvives(t *testing.T) {
 // orderly stop.
 func TestASweepCutShortIsDoneAgain(t *testing.T) {
 	c := newCampaign(t, 1)
-	c.round(t, kill{State: document.Stored, Nth: 1})
+	c.round(t, kill{Step: document.StepStored, Nth: 1})
 	left := c.blocks(t)
 	if needed := c.needed(t, c.items(t)); left <= needed {
 		t.Fatalf("%d blocks when the daemon died, of which %d are needed: want some without an owner", left, needed)
@@ -161,7 +161,7 @@ func newCampaign(t *testing.T, seed uint64) *campaign {
 	}
 	return &campaign{
 		Hospital: h, network: n, began: height(t, n),
-		supply: newSupply(h, seed), kills: map[document.State]int{}, later: map[document.State]int{},
+		supply: newSupply(h, seed), kills: map[document.Step]int{}, later: map[document.Step]int{},
 	}
 }
 

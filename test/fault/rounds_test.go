@@ -28,10 +28,10 @@ const (
 )
 
 // states are the steps at which daemons are killed.
-func states() []document.State {
-	return []document.State{
-		document.Received, document.Inspected, document.Sealed, document.Stored, document.Queued,
-		document.Submitted, document.Anchored, document.Duplicate, document.Quarantined,
+func steps() []document.Step {
+	return []document.Step{
+		document.StepReceived, document.StepInspected, document.StepSealed, document.StepStored, document.StepQueued,
+		document.StepSubmitted, document.StepAnchored, document.StepDuplicate, document.StepQuarantined,
 	}
 }
 
@@ -42,12 +42,12 @@ func plan(random *rand.Rand, n int) []kill {
 	kills := make([]kill, n)
 	for i := range kills {
 		k := &kills[i]
-		if i%10 == len(states()) {
+		if i%10 == len(steps()) {
 			k.After = time.Duration(random.Int64N(int64(time.Second)))
 			continue
 		}
-		*k = kill{State: states()[i%10], Nth: 1}
-		if k.State != document.Duplicate && k.State != document.Quarantined {
+		*k = kill{Step: steps()[i%10], Nth: 1}
+		if k.Step != document.StepDuplicate && k.Step != document.StepQuarantined {
 			k.Nth += random.Int32N(3)
 		}
 		if i/10%3 == 1 {
@@ -64,8 +64,8 @@ type campaign struct {
 	network *devnet.Network
 	began   uint64 // the channel's height at the start
 	supply  *supply
-	kills   map[document.State]int // at the step itself
-	later   map[document.State]int // some time after it
+	kills   map[document.Step]int // at the step itself
+	later   map[document.Step]int // some time after it
 	outside int
 	// seen proves that the kills hit what the design protects.
 	seen struct {
@@ -79,12 +79,12 @@ type campaign struct {
 func (c *campaign) round(t *testing.T, k kill) {
 	t.Helper()
 	size, timeout := c.logSize(t), k.After
-	if k.State != "" {
+	if k.Step != "" {
 		c.feed(t, k)
 		timeout += hookTimeout
 	}
 	p := c.start(t, k)
-	if k.State == "" {
+	if k.Step == "" {
 		c.supply.dropSome(t, synth.Anchored, 2) // while it starts
 	}
 	select {
@@ -98,14 +98,14 @@ func (c *campaign) round(t *testing.T, k kill) {
 	log := c.logFrom(t, size)
 	c.seen.swept += swept(t, log)
 	switch hooked := bytes.Contains(log, []byte(killedLine)); {
-	case k.State == "":
+	case k.Step == "":
 		c.outside++
 	case !hooked:
 		t.Fatalf("no item took the step in %s", timeout)
 	case k.After > 0:
-		c.later[k.State]++
+		c.later[k.Step]++
 	default:
-		c.kills[k.State]++
+		c.kills[k.Step]++
 	}
 	c.inspectCorpse(t)
 }
@@ -113,10 +113,10 @@ func (c *campaign) round(t *testing.T, k kill) {
 // feed drops what lets the kill come: at least Nth new documents, and one of the kind that the step is for.
 func (c *campaign) feed(t *testing.T, k kill) {
 	t.Helper()
-	switch k.State {
-	case document.Duplicate:
+	switch k.Step {
+	case document.StepDuplicate:
 		c.supply.dropSome(t, synth.Duplicate, 1)
-	case document.Quarantined:
+	case document.StepQuarantined:
 		c.supply.dropSome(t, synth.Quarantined, 1)
 	default:
 		c.supply.dropSome(t, synth.Anchored, int(k.Nth))
@@ -295,7 +295,7 @@ func (c *campaign) report() string {
 	var b strings.Builder
 	total := c.outside
 	fmt.Fprintf(&b, "%-12s %7s %7s\n", "kills at", "at once", "later")
-	for _, s := range states() {
+	for _, s := range steps() {
 		fmt.Fprintf(&b, "%-12s %7d %7d\n", s, c.kills[s], c.later[s])
 		total += c.kills[s] + c.later[s]
 	}

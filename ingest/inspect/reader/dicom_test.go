@@ -3,6 +3,7 @@ package reader
 import (
 	"bytes"
 	"encoding/binary"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -93,7 +94,7 @@ func TestDICOM(t *testing.T) {
 			careful := read(t, data, wire.Careful)
 			for _, m := range []*document.Metadata{&got, &careful} {
 				m.Parser, m.Detail, m.DatasetOffset, m.TransferSyntaxUID = "", "", 0, ""
-				if *m != want {
+				if !reflect.DeepEqual(*m, want) {
 					t.Errorf("got  %+v\nwant %+v", *m, want)
 				}
 			}

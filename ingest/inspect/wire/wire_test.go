@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -42,7 +43,7 @@ func TestReplyRoundTrip(t *testing.T) {
 	if ask, _, err := wire.ReadReply(&pipe, 10); err != nil || *ask != (wire.Range{Offset: 7, Length: 9}) {
 		t.Errorf("got %v, %v", ask, err)
 	}
-	if ask, got, err := wire.ReadReply(&pipe, 10); err != nil || ask != nil || got != want {
+	if ask, got, err := wire.ReadReply(&pipe, 10); err != nil || ask != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, %+v, %v", ask, got, err)
 	}
 }

@@ -1,0 +1,45 @@
+package dir
+
+import (
+	"cmp"
+	"errors"
+	"io/fs"
+	"os"
+	"slices"
+)
+
+// pathless is a file whose errors name no path.
+type pathless struct{ *os.File }
+
+// ReadAt implements io.ReaderAt.
+func (f pathless) ReadAt(b []byte, off int64) (int, error) {
+	n, err := f.File.ReadAt(b, off)
+	return n, cause(err)
+}
+
+// Write implements io.Writer.
+func (f pathless) Write(b []byte) (int, error) {
+	n, err := f.File.Write(b)
+	return n, cause(err)
+}
+
+// Stat implements File.
+func (f pathless) Stat() (fs.FileInfo, error) {
+	info, err := f.File.Stat()
+	return info, cause(err)
+}
+
+// Sync implements File.
+func (f pathless) Sync() error { return cause(f.File.Sync()) }
+
+// cause is err without the path that the os package puts into it.
+func cause(err error) error {
+	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
+		return pathError.Err
+	}
+	return err
+}
+
+func sortByName(entries []fs.DirEntry) {
+	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return cmp.Compare(a.Name(), b.Name()) })
+}
