@@ -1,5 +1,10 @@
 package document
 
+import "errors"
+
+// ErrNotQuarantined says that an item is not quarantined, or not any more.
+var ErrNotQuarantined = errors.New("the item is not in quarantine, or not any more")
+
 // Tray is where items wait for a person.
 type Tray string
 

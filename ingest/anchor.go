@@ -181,6 +181,7 @@ func (a *Anchorer) next(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	a.Trace(document.StepCommitted)
 	receipts, err := a.receipts(ctx, endorsed, p, at)
 	if err != nil {
 		return 0, err
@@ -218,21 +219,27 @@ type packed struct {
 	items []document.Item
 }
 
-// pack groups items into versions of their records, in the order in which the records first appear.
+// pack groups items into versions of their records, in the order in which the records first appear. What came late is a version
+// of its own, which says so.
 func pack(items []document.Item) packed {
-	byRecord := make(map[record.Tag][]document.Item)
-	var order []record.Tag
+	type arrival struct {
+		record record.Tag
+		late   bool
+	}
+	byRecord := make(map[arrival][]document.Item)
+	var order []arrival
 	for _, item := range items {
-		if byRecord[item.Record] == nil {
-			order = append(order, item.Record)
+		a := arrival{item.Record, item.Late}
+		if byRecord[a] == nil {
+			order = append(order, a)
 		}
-		byRecord[item.Record] = append(byRecord[item.Record], item)
+		byRecord[a] = append(byRecord[a], item)
 	}
 	var p packed
-	for _, tag := range order {
-		joined := byRecord[tag]
+	for _, a := range order {
+		joined := byRecord[a]
 		version := record.Version{
-			Patient: joined[0].Patient, Record: tag, Kind: joined[0].Kind, Date: day(joined[0].Metadata.Time),
+			Patient: joined[0].Patient, Record: a.record, Kind: joined[0].Kind, Date: day(joined[0].Metadata.Time), Late: a.late,
 		}
 		for _, item := range joined {
 			version.Documents = append(version.Documents,
@@ -244,8 +251,13 @@ func pack(items []document.Item) packed {
 	return p
 }
 
-// day cuts a time down to what the ledger has room for.
-func day(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
+// day cuts a time down to what the ledger has room for: the date where it was taken.
+func day(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, time.UTC)
+}
 
 // receipts says what became of each document, and where it stands: in this transaction, or in the earlier one that created
 // it. An erased one stands nowhere.

@@ -300,6 +300,17 @@ func (w *world) Commit(c document.Commit) error {
 	return nil
 }
 
+func (w *world) Reconsider(item document.Item) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i := range w.items {
+		if w.items[i].ID == item.ID {
+			w.items[i] = item
+		}
+	}
+	return w.commitErr
+}
+
 func (w *world) Pending(limit int) (items []document.Item, err error) {
 	items = w.inState(document.Queued)
 	return items[:min(limit, len(items))], nil

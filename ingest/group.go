@@ -78,6 +78,8 @@ func (p *Pipeline) fill(in <-chan *prepared) *batch {
 // resolve tells, for each item of the group, whether it is the first of its kind, a variant or a duplicate of what is
 // durable or in an earlier place of a group in flight.
 func (p *Pipeline) resolve(ctx context.Context, b *batch) error {
+	p.deciding.Lock()
+	defer p.deciding.Unlock()
 	kept := b.items[:0]
 	for _, it := range b.items {
 		err := p.resolveItem(ctx, it)
@@ -114,7 +116,7 @@ func (p *Pipeline) resolveItem(ctx context.Context, it *prepared) error {
 	}
 	it.item.State = document.Queued
 	if it.item.Copy == nil { // what a copy is a variant of, its first holder said
-		if it.item.VariantOf, err = p.variantOf(&it.item); err != nil {
+		if err := p.relate(&it.item); err != nil {
 			return err
 		}
 	}
@@ -152,19 +154,6 @@ func (p *Pipeline) durable(item *document.Item) (first document.Item, found bool
 	return p.Known.Carrier(item.Tag)
 }
 
-// variantOf returns the first document with the same SOP Instance UID, zero if there is none.
-func (p *Pipeline) variantOf(item *document.Item) (record.Tag, error) {
-	uid := item.Metadata.InstanceUID
-	if uid == "" {
-		return record.Tag{}, nil
-	}
-	if tag, ok := p.inFlight.instance(item); ok {
-		return tag, nil
-	}
-	first, _, err := p.Known.Instance(item.Patient, uid)
-	return first, err
-}
-
 // store makes the group's blocks durable, and frees its slot.
 func (p *Pipeline) store(ctx context.Context, b *batch) {
 	defer func() { <-p.slots }()
@@ -194,7 +183,7 @@ func (p *Pipeline) commitInOrder(ctx context.Context, stop func(), order <-chan 
 		if failed != nil || p.failed.Load() {
 			continue
 		}
-		if failed = p.commit(b, s); failed != nil {
+		if failed = p.commit(b, s, p.takeForget()); failed != nil {
 			p.failed.Store(true)
 			stop()
 			continue
@@ -202,16 +191,16 @@ func (p *Pipeline) commitInOrder(ctx context.Context, stop func(), order <-chan 
 		p.acknowledge(ctx, b)
 	}
 	if forget := p.takeForget(); !p.failed.Load() && len(forget) > 0 {
-		return p.Journal.Commit(document.Commit{Forget: forget})
+		return p.commit(&batch{}, stored{}, forget)
 	}
 	return failed
 }
 
-func (p *Pipeline) commit(b *batch, s stored) error {
+func (p *Pipeline) commit(b *batch, s stored, forget []document.Claim) error {
 	if s.err != nil {
 		return s.err
 	}
-	c := document.Commit{Root: s.root, Forget: p.takeForget()}
+	c := document.Commit{Root: s.root, Forget: forget}
 	queued := 0
 	for _, it := range b.items {
 		if it.claimed {
@@ -230,6 +219,9 @@ func (p *Pipeline) commit(b *batch, s stored) error {
 	}
 	if err := p.Journal.Commit(c); err != nil {
 		return err
+	}
+	for range c.Forget {
+		p.Trace(document.StepForgotten)
 	}
 	for i := range c.Entries {
 		p.Trace(c.Entries[i].Item.State.Taken())

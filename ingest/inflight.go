@@ -12,7 +12,7 @@ type inFlight struct {
 	mu        sync.Mutex
 	documents map[record.Tag]document.ItemID
 	contents  map[contentKey]document.ItemID // of quarantined items
-	instances map[instanceKey]record.Tag
+	instances map[instanceKey]document.Item
 }
 
 type instanceKey struct {
@@ -29,7 +29,7 @@ func newInFlight() inFlight {
 	return inFlight{
 		documents: make(map[record.Tag]document.ItemID),
 		contents:  make(map[contentKey]document.ItemID),
-		instances: make(map[instanceKey]record.Tag),
+		instances: make(map[instanceKey]document.Item),
 	}
 }
 
@@ -45,12 +45,12 @@ func (f *inFlight) first(item *document.Item) (id document.ItemID, ok bool) {
 	return id, ok
 }
 
-// instance returns the first document in flight with the same SOP Instance UID.
-func (f *inFlight) instance(item *document.Item) (tag record.Tag, ok bool) {
+// instance returns the first item in flight with the same SOP Instance UID.
+func (f *inFlight) instance(item *document.Item) (first document.Item, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	tag, ok = f.instances[keyOf(item)]
-	return tag, ok
+	first, ok = f.instances[keyOf(item)]
+	return first, ok
 }
 
 func (f *inFlight) addContent(item *document.Item) {
@@ -64,7 +64,7 @@ func (f *inFlight) addDocument(item *document.Item) {
 	defer f.mu.Unlock()
 	f.documents[item.Tag] = item.ID
 	if item.Metadata.InstanceUID != "" && item.VariantOf.IsZero() {
-		f.instances[keyOf(item)] = item.Tag
+		f.instances[keyOf(item)] = *item
 	}
 }
 
@@ -78,7 +78,7 @@ func (f *inFlight) remove(item *document.Item) {
 	if f.contents[contentOf(item)] == item.ID {
 		delete(f.contents, contentOf(item))
 	}
-	if f.instances[keyOf(item)] == item.Tag {
+	if f.instances[keyOf(item)].ID == item.ID {
 		delete(f.instances, keyOf(item))
 	}
 }

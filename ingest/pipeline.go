@@ -77,6 +77,8 @@ type Elsewhere interface {
 // Journal makes groups durable.
 type Journal interface {
 	Commit(document.Commit) error
+	// Reconsider replaces an item that is quarantined by what became of it: queued, a duplicate, or quarantined still.
+	Reconsider(document.Item) error
 }
 
 // Options are what a Pipeline works with. All are required but those that say otherwise.
@@ -106,6 +108,8 @@ type Pipeline struct {
 	slots      chan struct{} // groups that store their blocks
 
 	inFlight inFlight
+	// deciding is held while it is decided what is the first of its kind, until that is in flight or durable.
+	deciding sync.Mutex
 
 	failed atomic.Bool // nothing more is committed or acknowledged
 

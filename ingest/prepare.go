@@ -1,12 +1,11 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash"
-	"io"
+	"slices"
 	"time"
 
 	"github.com/medanchor/medanchor/chaincode/record"
@@ -39,7 +38,7 @@ func (p *Pipeline) prepare(ctx context.Context, d document.Delivery) (*prepared,
 	now := time.Now()
 	it := &prepared{delivery: d, item: document.Item{
 		ID: document.NewItemID(now), State: document.Received, Received: now.UTC(),
-		Door: d.Claim.Door, Path: d.Claim.Path, Size: d.Claim.Size,
+		Door: d.Claim.Door, Path: d.Claim.Path, Size: d.Claim.Size, Department: d.Department, From: d.From,
 	}}
 	p.Trace(document.StepReceived)
 	if err := p.inspect(ctx, it, file); err != nil {
@@ -52,7 +51,7 @@ func (p *Pipeline) prepare(ctx context.Context, d document.Delivery) (*prepared,
 	if err := file.Unchanged(); err != nil {
 		return nil, errors.Join(&heldError{err}, it.payload.Discard(context.WithoutCancel(ctx)))
 	}
-	if err := p.name(it); err != nil {
+	if err := p.name(&it.item); err != nil {
 		return nil, err
 	}
 	p.Trace(document.StepSealed)
@@ -65,29 +64,55 @@ func (p *Pipeline) inspect(ctx context.Context, it *prepared, file document.File
 	if err != nil {
 		return &heldError{fmt.Errorf("inspect: %w", err)}
 	}
-	it.item.Kind = it.delivery.Kind
-	if metadata.Format == document.FormatDICOM {
-		it.item.Kind = record.KindImaging
-	} else {
-		metadata.Patient = it.delivery.Patient
+	if it.delivery.Growing && mayGrow(metadata, it.item.Size) {
+		return &heldError{document.ErrGrowing}
 	}
-	patient, nobody := p.Rules.Check(metadata.Patient)
-	metadata.Patient = patient
-	if metadata.Problem == "" {
-		metadata.Problem = nobody
-	}
+	apply(&metadata, &it.delivery)
+	it.item.Kind = kindOf(metadata, it.delivery.Kind)
+	p.identify(&metadata, it.delivery.Issuer)
 	it.item.Metadata, it.item.Reason = metadata, metadata.Problem
 	return nil
 }
 
+// apply puts what a door's rule says beside what the file says.
+func apply(m *document.Metadata, rule *document.Delivery) {
+	if m.Format != document.FormatDICOM {
+		m.Patient = rule.Patient
+	}
+	if m.Problem == "" && len(rule.Accepts) > 0 && !slices.Contains(rule.Accepts, m.Format) {
+		m.Problem = document.ReasonNotAccepted
+	}
+}
+
+// kindOf is the record kind: DICOM is part of an imaging study, whatever it holds; for anything else the door's rule tells.
+func kindOf(m document.Metadata, rule record.Kind) record.Kind {
+	if m.Format == document.FormatDICOM {
+		return record.KindImaging
+	}
+	return cmp.Or(rule, record.KindOther)
+}
+
+// mayGrow says whether a file looks as if the rest of it were still to come.
+func mayGrow(m document.Metadata, size int64) bool {
+	const recognisable = 132 // bytes: a preamble and its prefix (PS3.10 §7.1), the longest that is wanted to recognise a format
+	return m.Problem == document.ReasonTruncated || m.Format == document.FormatUnknown && size < recognisable
+}
+
+// identify gives the patient's identifier the form in which patients are compared, or says why it is nobody's. The issuer is
+// that of identifiers which name none; empty for the hospital's.
+func (p *Pipeline) identify(m *document.Metadata, issuer string) {
+	rules := p.Rules
+	rules.Issuer = cmp.Or(issuer, rules.Issuer)
+	patient, nobody := rules.Check(m.Patient)
+	m.Patient = patient
+	if m.Problem == "" {
+		m.Problem = nobody
+	}
+}
+
 // seal reads the file once: digest, encryption and chunking in the same pass.
 func (p *Pipeline) seal(ctx context.Context, it *prepared, file document.File) error {
-	src := &digester{
-		src:  io.NewSectionReader(file, 0, it.item.Size),
-		hash: sha256.New(),
-		skip: it.item.Metadata.DatasetOffset,
-		ctx:  ctx,
-	}
+	src := newDigester(ctx, file, &it.item)
 	header, payload, err := p.Sealer.Seal(src)
 	if err != nil {
 		return fmt.Errorf("seal: %w", err)
@@ -107,24 +132,24 @@ func (p *Pipeline) seal(ctx context.Context, it *prepared, file document.File) e
 		return errors.Join(&heldError{document.ErrChanged}, it.payload.Discard(context.WithoutCancel(ctx)))
 	}
 	it.header = header
-	src.hash.Sum(it.item.Digest[:0])
+	src.sum(&it.item)
 	it.item.CID = it.payload.Root()
 	return nil
 }
 
 // name gives the item its patient, its document's tag and its record's. A quarantined item has none of them.
-func (p *Pipeline) name(it *prepared) error {
-	if it.item.Reason != "" {
+func (p *Pipeline) name(item *document.Item) error {
+	if item.Reason != "" {
 		return nil
 	}
-	patient, err := p.Patients.Patient(it.item.Metadata.Patient)
+	patient, err := p.Patients.Patient(item.Metadata.Patient)
 	if err != nil {
 		return fmt.Errorf("register patient: %w", err)
 	}
-	it.item.Patient = patient.Reference
-	it.item.Tag = record.DocumentTag(patient.Secret, 0, it.item.Digest)
-	it.item.Record = record.RecordTag(patient.Secret, RecordName(it.item))
-	return p.recognise(&it.item)
+	item.Patient = patient.Reference
+	item.Tag = record.DocumentTag(patient.Secret, 0, item.Digest)
+	item.Record = record.RecordTag(patient.Secret, RecordName(*item))
+	return p.recognise(item)
 }
 
 // recognise makes an item a copy, if another institution anchored the same content under a linked reference before, and this
@@ -155,34 +180,8 @@ func (p *Pipeline) recognise(item *document.Item) error {
 // RecordName is what groups documents into one record of the patient: the study for DICOM; anything else is a record of its
 // own.
 func RecordName(item document.Item) string {
-	if item.Metadata.Format == document.FormatDICOM {
+	if item.Metadata.Format == document.FormatDICOM && item.Metadata.StudyUID != "" {
 		return "study " + item.Metadata.StudyUID
 	}
 	return fmt.Sprintf("document %x", item.Digest)
-}
-
-// digester hashes what is read through it after the first skip bytes, and remembers the source's error, so that a file
-// that cannot be read is told from storage that failed.
-type digester struct {
-	src  io.Reader
-	hash hash.Hash
-	skip int64
-	read int64
-	ctx  context.Context
-	err  error
-}
-
-func (d *digester) Read(b []byte) (int, error) {
-	if err := d.ctx.Err(); err != nil {
-		d.err = err
-		return 0, err
-	}
-	n, err := d.src.Read(b)
-	from := min(max(d.skip-d.read, 0), int64(n))
-	d.hash.Write(b[from:n])
-	d.read += int64(n)
-	if err != nil && !errors.Is(err, io.EOF) {
-		d.err = err
-	}
-	return n, err
 }

@@ -42,6 +42,11 @@ func (db *DB) Commit(c document.Commit) error {
 
 func (v view) commitEntry(e *document.Entry) error {
 	item := &e.Item
+	if item.State == document.Queued {
+		if err := v.join(item); err != nil {
+			return err
+		}
+	}
 	if err := v.putJSON(itemBucket, item.ID[:], item); err != nil {
 		return err
 	}

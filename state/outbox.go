@@ -72,6 +72,9 @@ func (v view) settle(r document.Receipt, counts *Counts) error {
 	if !found || item.State != document.Queued {
 		return nil // settled before
 	}
+	if err := v.settleStudy(&item); err != nil {
+		return err
+	}
 	counts.remove(&item)
 	item.State, item.Reason = r.State, r.Reason
 	item.TxID, item.Block, item.Anchored = r.TxID, r.Block, time.UnixMilli(r.Time).UTC()
@@ -98,7 +101,7 @@ func (v view) shrinkOutbox(settled map[document.ItemID]bool) error {
 	return nil
 }
 
-// Counts are the numbers that must reconcile: Received = Waiting + Anchored + Duplicates + the sum of Quarantined.
+// Counts are the numbers that must reconcile: Received = Waiting + Anchored + Duplicates + Discarded + the sum of Quarantined.
 type Counts struct {
 	Received    int64                     `json:"received"`
 	Waiting     int64                     `json:"waiting"` // queued or submitted
@@ -106,6 +109,9 @@ type Counts struct {
 	Duplicates  int64                     `json:"duplicates"`
 	Variants    int64                     `json:"variants"` // among Waiting and Anchored
 	Quarantined map[document.Reason]int64 `json:"quarantined"`
+	Discarded   int64                     `json:"discarded,omitempty"`
+	// Review is how many a person is to look at though they are Waiting or Anchored.
+	Review map[document.Reason]int64 `json:"review,omitempty"`
 	Bytes       int64                     `json:"bytes"` // of plaintext received
 }
 
@@ -113,9 +119,6 @@ type Counts struct {
 func (c *Counts) add(item *document.Item) {
 	c.Received++
 	c.Bytes += item.Size
-	if !item.VariantOf.IsZero() && item.State == document.Queued {
-		c.Variants++
-	}
 	c.put(item)
 }
 
@@ -126,8 +129,12 @@ func (c *Counts) shift(item *document.Item, by int64) {
 	switch item.State {
 	case document.Queued, document.Submitted:
 		c.Waiting += by
+		c.shiftKept(item, by)
 	case document.Anchored:
 		c.Anchored += by
+		c.shiftKept(item, by)
+	case document.Discarded:
+		c.Discarded += by
 	case document.Duplicate:
 		c.Duplicates += by
 	case document.Quarantined:
@@ -137,6 +144,19 @@ func (c *Counts) shift(item *document.Item, by int64) {
 		c.Quarantined[item.Reason] += by
 	case document.Received, document.Inspected, document.Sealed, document.Stored:
 		// In memory only: never counted here.
+	}
+}
+
+// shiftKept counts what is, or will be, on the ledger.
+func (c *Counts) shiftKept(item *document.Item, by int64) {
+	if !item.VariantOf.IsZero() {
+		c.Variants += by
+	}
+	if item.Review != "" {
+		if c.Review == nil {
+			c.Review = make(map[document.Reason]int64)
+		}
+		c.Review[item.Review] += by
 	}
 }
 

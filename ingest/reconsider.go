@@ -1,0 +1,126 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/medanchor/medanchor/chaincode/record"
+	"github.com/medanchor/medanchor/document"
+)
+
+// The reasons for which an item stays in its tray.
+var (
+	// ErrNobody says that the item can only be anchored once a person has said whose it is.
+	ErrNobody = errors.New("nothing says whose it is: assign it to a patient")
+	// ErrInFlight says that the same content is just being taken in.
+	ErrInFlight = errors.New("the same content is being taken in at this moment: try again")
+)
+
+// Reconsideration is a second look at an item in a tray.
+type Reconsideration struct {
+	Item document.Item
+	// Content is its plaintext, of Item.Size bytes.
+	Content io.ReaderAt
+	// Rule is what its door says of it now, as in a Delivery.
+	Rule document.Delivery
+	// Patient is whose it is by the word of a person; the zero value leaves that to file and door.
+	Patient document.PatientID
+	// Kind is the record kind by the word of a person; the zero value leaves that to file and door.
+	Kind record.Kind
+	// Release anchors it though it cannot be understood.
+	Release bool
+}
+
+// Reconsider inspects an item again, decides anew what becomes of it, and makes that durable: what it returns is queued, a
+// duplicate, or quarantined still. Besides the errors above, document.ErrNotQuarantined.
+func (p *Pipeline) Reconsider(ctx context.Context, r Reconsideration) (document.Item, error) {
+	if r.Item.State != document.Quarantined {
+		return r.Item, document.ErrNotQuarantined
+	}
+	item := r.Item
+	if err := p.lookAgain(ctx, &r, &item); err != nil {
+		return r.Item, err
+	}
+	d := newDigester(ctx, r.Content, &item)
+	if _, err := io.Copy(io.Discard, d); err != nil {
+		return r.Item, fmt.Errorf("read stored content: %w", err)
+	}
+	d.sum(&item)
+	if err := p.name(&item); err != nil {
+		return r.Item, err
+	}
+	p.deciding.Lock()
+	defer p.deciding.Unlock()
+	if err := p.decideAnew(&item); err != nil {
+		return r.Item, err
+	}
+	if err := p.Journal.Reconsider(item); err != nil {
+		return r.Item, err
+	}
+	p.Trace(item.State.Taken())
+	if item.State == document.Queued {
+		p.Queued()
+	}
+	return item, nil
+}
+
+// lookAgain inspects the content and applies what person, file and door say of it.
+func (p *Pipeline) lookAgain(ctx context.Context, r *Reconsideration, item *document.Item) error {
+	metadata, err := p.Inspector.Inspect(ctx, r.Content, item.Size)
+	if err != nil {
+		return fmt.Errorf("inspect: %w", err)
+	}
+	apply(&metadata, &r.Rule)
+	if r.Patient != (document.PatientID{}) {
+		metadata.Patient = r.Patient
+		if metadata.Problem.Tray() == document.TrayUnassigned {
+			metadata.Problem = ""
+		}
+	}
+	p.identify(&metadata, r.Rule.Issuer)
+	item.Metadata, item.Reason = metadata, metadata.Problem
+	item.Kind = kindOf(metadata, r.Rule.Kind)
+	if r.Kind != 0 {
+		item.Kind = r.Kind
+	}
+	if r.Release {
+		return p.release(item)
+	}
+	return nil
+}
+
+// release drops the reason for which an item is kept back. Whose it is must be known all the same.
+func (p *Pipeline) release(item *document.Item) error {
+	if _, nobody := p.Rules.Check(item.Metadata.Patient); nobody != "" {
+		return fmt.Errorf("%w (%s)", ErrNobody, nobody)
+	}
+	item.Reason = ""
+	return nil
+}
+
+// decideAnew tells whether an item is the first of its kind, a variant or a duplicate. deciding is held.
+func (p *Pipeline) decideAnew(item *document.Item) error {
+	item.State, item.First, item.VariantOf, item.Variant, item.Review = document.Quarantined, document.ItemID{}, record.Tag{}, "", ""
+	if item.Reason != "" {
+		return nil
+	}
+	if _, found := p.inFlight.first(item); found {
+		return ErrInFlight
+	}
+	first, found, err := p.Known.Carrier(item.Tag)
+	switch {
+	case err != nil:
+		return err
+	case found && first.ID == item.ID: // the ledger refused it before: it asks again
+	case found:
+		item.State, item.First, item.CID = document.Duplicate, first.ID, record.CID{}
+		return nil
+	}
+	item.State = document.Queued
+	if item.Copy != nil {
+		return nil
+	}
+	return p.relate(item)
+}
