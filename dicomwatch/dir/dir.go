@@ -10,18 +10,19 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// FS is one directory. Names are inside it, with slashes; "." is the directory itself. Errors name no path: paths may be
-// personal data.
+// FS is one directory. Names are inside it, with slashes, in their shortest form; "." is the directory itself, and any other
+// is fs.ErrInvalid. Errors name no path: paths may be personal data. It may be used by several goroutines at once.
 type FS interface {
 	// Open opens a file as open(2) does with these flags.
 	Open(name string, flags int, perm fs.FileMode) (File, error)
 	// Stat describes what stands at name, which is not followed if it is a link.
 	Stat(name string) (fs.FileInfo, error)
-	// List gives the entries of a directory, sorted by name.
+	// List gives the entries of a directory, sorted by name. Their Info is of the time of the call, and costs nothing more.
 	List(name string) ([]fs.DirEntry, error)
 	// Rename gives a file another name; what has that name is replaced.
 	Rename(from, to string) error
@@ -46,9 +47,10 @@ type File interface {
 	Fd() uintptr
 }
 
-// Root is a directory of the operating system.
+// Root is a directory of the operating system. It stays the same directory when it is renamed, or another takes its path.
 type Root struct {
 	file *os.File
+	conn syscall.RawConn // keeps the descriptor from being closed, and its number from being reused, during a call
 }
 
 // Open opens the directory at path. Links on the way to it are followed.
@@ -57,72 +59,51 @@ func Open(at string) (*Root, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Root{f}, nil
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &Root{f, conn}, nil
 }
 
-// Close lets go of it.
-func (r *Root) Close() error { return r.file.Close() }
+// Close lets go of it. Calls from then on fail with fs.ErrClosed.
+func (r *Root) Close() error { return cause(r.file.Close()) }
 
 // Open implements FS.
 func (r *Root) Open(name string, flags int, perm fs.FileMode) (File, error) {
-	f, err := r.open(name, flags, perm)
+	fd, err := r.open(name, flags, perm)
 	if err != nil {
-		return nil, err // not f: a nil *os.File in a File is not nil
+		return nil, err
 	}
-	return pathless{f}, nil
-}
-
-func (r *Root) open(name string, flags int, perm fs.FileMode) (*os.File, error) {
-	how := &unix.OpenHow{
-		Flags:   uint64(flags | unix.O_CLOEXEC), //nolint:gosec // flags are not negative
-		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
-	}
-	if flags&os.O_CREATE != 0 {
-		how.Mode = uint64(perm.Perm())
-	}
-	for {
-		fd, err := unix.Openat2(int(r.file.Fd()), name, how)
-		if errors.Is(err, unix.EINTR) || errors.Is(err, unix.EAGAIN) { // EAGAIN: something above was renamed meanwhile
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		return os.NewFile(uintptr(fd), path.Base(name)), nil
-	}
-}
-
-// in calls f with the directory that holds name open, and name's last element.
-func (r *Root) in(name string, f func(fd int, base string) error) error {
-	parent, err := r.open(path.Dir(name), unix.O_PATH|unix.O_DIRECTORY, 0)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f(int(parent.Fd()), path.Base(name)), parent.Close())
+	return pathless{os.NewFile(uintptr(fd), "file")}, nil
 }
 
 // Stat implements FS.
 func (r *Root) Stat(name string) (fs.FileInfo, error) {
-	f, err := r.open(name, unix.O_PATH|unix.O_NOFOLLOW, 0)
-	if errors.Is(err, unix.ELOOP) {
-		return nil, unix.ELOOP
-	}
+	fd, err := r.open(name, unix.O_PATH|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return nil, err
 	}
-	info, err := f.Stat()
-	return info, errors.Join(cause(err), f.Close())
+	described := &entry{name: path.Base(name)}
+	err = again(func() error { return syscall.Fstat(fd, &described.stat) })
+	if err = errors.Join(err, unix.Close(fd)); err != nil {
+		return nil, err
+	}
+	return described, nil
 }
 
 // List implements FS.
 func (r *Root) List(name string) ([]fs.DirEntry, error) {
-	f, err := r.open(name, os.O_RDONLY|unix.O_DIRECTORY, 0)
+	fd, err := r.open(name, os.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return nil, err
 	}
-	entries, err := f.ReadDir(-1)
-	sortByName(entries)
-	return entries, errors.Join(cause(err), f.Close())
+	d := os.NewFile(uintptr(fd), "directory")
+	names, err := d.Readdirnames(-1)
+	if err != nil {
+		return nil, errors.Join(cause(err), cause(d.Close())) // a part would be taken for the whole
+	}
+	return describe(fd, names), cause(d.Close())
 }
 
 // Rename implements FS.
@@ -150,9 +131,69 @@ func (r *Root) MakeDir(name string, perm fs.FileMode) error {
 
 // Sync implements FS.
 func (r *Root) Sync(name string) error {
-	f, err := r.open(name, os.O_RDONLY|unix.O_DIRECTORY, 0)
+	fd, err := r.open(name, os.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return err
 	}
-	return errors.Join(cause(f.Sync()), f.Close())
+	return errors.Join(again(func() error { return unix.Fsync(fd) }), unix.Close(fd))
 }
+
+// open opens what stands at name beneath the root.
+func (r *Root) open(name string, flags int, perm fs.FileMode) (fd int, err error) {
+	if !inside(name) {
+		return -1, fs.ErrInvalid
+	}
+	how := &unix.OpenHow{
+		Flags:   uint64(flags | unix.O_CLOEXEC), //nolint:gosec // flags are not negative
+		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
+	}
+	if flags&os.O_CREATE != 0 {
+		how.Mode = uint64(perm.Perm())
+	}
+	err = r.use(func(root int) error {
+		fd, err = unix.Openat2(root, name, how)
+		return err
+	})
+	if err != nil {
+		return -1, err
+	}
+	return fd, nil
+}
+
+// in calls f with the directory that holds name open, and name's last element.
+func (r *Root) in(name string, f func(fd int, base string) error) error {
+	parent, base := path.Dir(name), path.Base(name)
+	if name == "." || !inside(name) {
+		return fs.ErrInvalid
+	}
+	if parent == "." {
+		return r.use(func(root int) error { return f(root, base) })
+	}
+	fd, err := r.open(parent, unix.O_PATH|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(again(func() error { return f(fd, base) }), unix.Close(fd))
+}
+
+// use calls f with the root's descriptor, which stays open meanwhile.
+func (r *Root) use(f func(root int) error) (err error) {
+	closed := r.conn.Control(func(fd uintptr) { err = again(func() error { return f(int(fd)) }) }) //nolint:gosec // a descriptor
+	if closed != nil {
+		return fs.ErrClosed
+	}
+	return err
+}
+
+// again calls f until no signal interrupts it.
+func again(f func() error) error {
+	for {
+		if err := f(); !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}
+
+// inside says whether a name is in its shortest form and leads nowhere up. The kernel refuses to leave the root all the same;
+// it would not refuse to delete by the name "a/../b".
+func inside(name string) bool { return path.Clean(name) == name && filepath.IsLocal(name) }

@@ -1,11 +1,9 @@
 package dir
 
 import (
-	"cmp"
 	"errors"
 	"io/fs"
 	"os"
-	"slices"
 )
 
 // pathless is a file whose errors name no path.
@@ -23,6 +21,9 @@ func (f pathless) Write(b []byte) (int, error) {
 	return n, cause(err)
 }
 
+// Close implements io.Closer.
+func (f pathless) Close() error { return cause(f.File.Close()) }
+
 // Stat implements File.
 func (f pathless) Stat() (fs.FileInfo, error) {
 	info, err := f.File.Stat()
@@ -38,8 +39,4 @@ func cause(err error) error {
 		return pathError.Err
 	}
 	return err
-}
-
-func sortByName(entries []fs.DirEntry) {
-	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return cmp.Compare(a.Name(), b.Name()) })
 }
