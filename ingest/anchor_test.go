@@ -250,3 +250,24 @@ type failingOutbox struct{ *world }
 func (failingOutbox) Settle([]document.Receipt) error {
 	return fmt.Errorf("settle: %w", errInjected)
 }
+
+// What came after its study was called stable is a version of its own, which says so; the day is that of where it was taken.
+func TestWhatIsLateIsAVersionOfItsOwn(t *testing.T) {
+	w, c := newWorld(), newChain()
+	waiting(w, 4, 1)
+	w.items[1].Late, w.items[3].Late = true, true
+	for i := range w.items {
+		w.items[i].Metadata.Time = time.Date(2026, 3, 2, 0, 30, 0, 0, time.FixedZone("", 3600))
+	}
+	anchor(t, w, c)
+	if len(c.batches) != 1 || len(c.batches[0].Versions) != 2 {
+		t.Fatalf("%d batches: %+v", len(c.batches), c.batches)
+	}
+	onTime, late := c.batches[0].Versions[0], c.batches[0].Versions[1]
+	if onTime.Late || !late.Late || len(onTime.Documents) != 2 || len(late.Documents) != 2 || onTime.Record != late.Record {
+		t.Errorf("on time: %+v, late: %+v", onTime, late)
+	}
+	if day := onTime.Date.Format(time.DateOnly); day != "2026-03-02" {
+		t.Errorf("taken on %s", day)
+	}
+}

@@ -57,4 +57,6 @@ func classify(first, item *document.Item) document.Variant {
 	}
 }
 
-func native(syntax string) bool { return syntax == implicitVRLittleEndian || syntax == explicitVRLittleEndian }
+func native(syntax string) bool {
+	return syntax == implicitVRLittleEndian || syntax == explicitVRLittleEndian
+}

@@ -1,0 +1,73 @@
+package ingest_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/medanchor/medanchor/document"
+)
+
+// What ends early waits at its door for the rest, for as long as the door says that there may be a rest.
+func TestWhatEndsEarlyMayStillGrow(t *testing.T) {
+	text := strings.Repeat("a", 200)
+	for name, c := range map[string]struct {
+		metadata document.Metadata
+		content  string
+		waits    bool
+	}{
+		"a truncated image":          {document.Metadata{Format: document.FormatDICOM, Problem: document.ReasonTruncated}, text, true},
+		"too little to be told":      {document.Metadata{Format: document.FormatUnknown, Problem: document.ReasonNotUnderstood}, "", true},
+		"enough, and not understood": {document.Metadata{Format: document.FormatUnknown, Problem: document.ReasonNotUnderstood}, text, false},
+		"a whole text":               {document.Metadata{Format: document.FormatText}, text, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, growing := range []bool{true, false} {
+				w := newWorld()
+				w.metadata[c.content] = c.metadata
+				d := w.drop("/x", c.content, "9990000018")
+				d.Growing = growing
+				if err := w.run(t, d); err != nil {
+					t.Fatal(err)
+				}
+				waits := errors.Is(w.released[d.Claim], document.ErrGrowing)
+				if waits != (growing && c.waits) || waits == w.acked[d.Claim] {
+					t.Errorf("growing %v: released with %v, acknowledged %v", growing, w.released[d.Claim], w.acked[d.Claim])
+				}
+			}
+		})
+	}
+}
+
+func TestADoorTakesWhatItsRuleAccepts(t *testing.T) {
+	w := newWorld()
+	w.metadata["letter"] = document.Metadata{Format: document.FormatPDF}
+	pdf, note := w.drop("/letter", "letter", "9990000018"), w.drop("/note", "note", "9990000018")
+	for _, d := range []*document.Delivery{&pdf, &note} {
+		d.Accepts = []document.Format{document.FormatDICOM, document.FormatPDF}
+	}
+	if err := w.run(t, pdf, note); err != nil {
+		t.Fatal(err)
+	}
+	kept := w.inState(document.Quarantined)
+	if len(kept) != 1 || kept[0].Path != "/note" || kept[0].Reason != document.ReasonNotAccepted || len(w.inState(document.Queued)) != 1 {
+		t.Fatalf("kept %+v", kept)
+	}
+}
+
+func TestADoorSaysWhereThingsComeFromAndWhoseIdentifiersTheyBear(t *testing.T) {
+	w := newWorld()
+	w.metadata["image"] = dicom("4711", "2.25.1", "2.25.2")
+	d := w.drop("/image", "image", "")
+	d.Department, d.From, d.Issuer = "cardiology", "ECHO1", "old-hospital"
+	if err := w.run(t, d); err != nil {
+		t.Fatal(err)
+	}
+	item := w.inState(document.Queued)[0]
+	if item.Department != "cardiology" || item.From != "ECHO1" {
+		t.Errorf("it comes from %q at %q", item.From, item.Department)
+	}
+	if want := (document.PatientID{Issuer: "old-hospital", Identifier: "4711"}); item.Metadata.Patient != want {
+		t.Errorf("it is of %+v", item.Metadata.Patient)
+	}
+}
