@@ -50,6 +50,7 @@ type App struct {
 	ledger   *ledger.Client
 	pipeline *ingest.Pipeline
 	anchorer *ingest.Anchorer
+	studies  *ingest.Stabiliser
 	folders  []*folder.Folder
 	releaser *release.Releaser
 	readings *reading.Server
@@ -174,8 +175,10 @@ func (a *App) openPipeline(ctx context.Context, trace func(document.Step)) error
 		return err
 	}
 	a.open.push("inspectors", pool.Close)
-	a.anchorer = ingest.NewAnchorer(ingest.AnchorerOptions{
-		Ledger: channel{client: a.ledger, last: new(lookedUp)}, Outbox: a.state, Log: a.log, Trace: trace,
+	channel := channel{client: a.ledger, last: new(lookedUp)}
+	a.anchorer = ingest.NewAnchorer(ingest.AnchorerOptions{Ledger: channel, Outbox: a.state, Log: a.log, Trace: trace})
+	a.studies = ingest.NewStabiliser(ingest.StabiliserOptions{
+		Studies: a.state, Ledger: channel, Quiet: c.Studies.Quiet, Log: a.log, Trace: trace,
 	})
 	a.pipeline = ingest.New(ingest.Options{
 		Inspector: pool, Sealer: a.vault, Blocks: blocks{a.node},
@@ -231,6 +234,7 @@ func (a *App) run(ctx context.Context) error {
 	}
 	group.Go(func() error { return a.pipeline.Run(ctx) })
 	group.Go(func() error { return a.anchorer.Run(ctx) })
+	group.Go(func() error { return a.studies.Run(ctx) })
 	group.Go(func() error { return a.follow(ctx) })
 	group.Go(func() error { return a.releaser.Run(ctx) })
 	group.Go(func() error { return a.readings.Record(ctx) })

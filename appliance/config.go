@@ -34,6 +34,9 @@ type Config struct {
 	Ledger   LedgerConfig   `yaml:"ledger"`
 	Patients PatientsConfig `yaml:"patients"`
 	Folders  []FolderConfig `yaml:"folders"`
+	DICOM    DICOMConfig    `yaml:"dicom"`
+	Reserve  ReserveConfig  `yaml:"reserve"`
+	Studies  StudiesConfig  `yaml:"studies"`
 	Inspect  InspectConfig  `yaml:"inspect"`
 	Reading  ReadingConfig  `yaml:"reading"`
 	Listen   string         `yaml:"listen"`
@@ -104,6 +107,11 @@ type PatientRuleConfig struct {
 	Pattern string `yaml:"pattern"`
 }
 
+// StudiesConfig says when no more instances of a study are expected.
+type StudiesConfig struct {
+	Quiet time.Duration `yaml:"quiet"`
+}
+
 // InspectConfig is the sandboxed reader of metadata.
 type InspectConfig struct {
 	Program string `yaml:"program"`
@@ -156,6 +164,9 @@ func (c *Config) setDefaults() {
 		orString(&c.Ledger.EncryptionKeyFile, filepath.Join(filepath.Dir(c.Ledger.KeyFile), "encryption.key"))
 	}
 	orString(&c.Log.Format, "text")
+	orDuration(&c.Studies.Quiet, 5*time.Minute)
+	c.DICOM.setDefaults()
+	c.Reserve.setDefaults()
 	if c.Inspect.Workers == 0 {
 		c.Inspect.Workers = 2
 	}
@@ -169,16 +180,18 @@ func (c *Config) setDefaults() {
 		if f.Afterwards == "" {
 			f.Afterwards = folder.Done
 		}
-		if f.Quiet == 0 {
-			f.Quiet = 2 * time.Second
-		}
-		if f.Rescan == 0 {
-			f.Rescan = 10 * time.Second
-		}
+		orDuration(&f.Quiet, 2*time.Second)
+		orDuration(&f.Rescan, 10*time.Second)
 		if f.Kind == 0 {
 			f.Kind = record.KindOther
 		}
 		orString(&f.Patient.Issuer, c.Patients.Issuer)
+	}
+}
+
+func orDuration(d *time.Duration, def time.Duration) {
+	if *d == 0 {
+		*d = def
 	}
 }
 
@@ -206,6 +219,8 @@ func (c *Config) validate() error {
 		oneOf("log.format", c.Log.Format, "text", "json"),
 		loopback("listen", c.Listen),
 		c.Reading.validate(),
+		c.DICOM.validate(),
+		c.Reserve.validate(),
 	}
 	if filepath.IsAbs(c.Ledger.KeyFile) { // else the default is not either
 		errs = append(errs, absolute("ledger.encryption_key_file", c.Ledger.EncryptionKeyFile))

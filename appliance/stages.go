@@ -88,6 +88,12 @@ func (c channel) HoldCopies(ctx context.Context, q record.Copies) (ingest.Positi
 	return ingest.Position{TxID: acted.TxID.String(), Block: acted.Block, Time: acted.Time}, err
 }
 
+// SetStable implements ingest.StableLedger.
+func (c channel) SetStable(ctx context.Context, q record.StableRecords) error {
+	_, err := c.client.Act(ctx, record.StableFunction, q, nil)
+	return err
+}
+
 // endorsed is a prepared transaction as the Anchorer sees it.
 type endorsed struct{ *ledger.Submission }
 
