@@ -164,6 +164,8 @@ type Item struct {
 	Pixels Digest `json:"pixels,omitzero"`
 	// Review is why a person is to look at it though it is anchored; empty if none is, or one has.
 	Review Reason `json:"review,omitempty"`
+	// Decisions are what people decided on it in a tray, in their order.
+	Decisions []Decision `json:"decisions,omitempty"`
 	// Late says that it joined after its study was called stable.
 	Late bool `json:"late,omitempty"`
 	// Department and From are what the door's rule and its sender's name tell of where it comes from; may be empty.

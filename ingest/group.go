@@ -134,15 +134,16 @@ func (p *Pipeline) first(ctx context.Context, it *prepared) (document.ItemID, er
 	if err != nil || !found {
 		return document.ItemID{}, err
 	}
-	whole, err := p.Blocks.Has(ctx, first.CID)
-	if err != nil {
-		return document.ItemID{}, err
+	return first.ID, p.whole(ctx, &first)
+}
+
+// whole is nil if an item's blocks are there; a heldError if some are not.
+func (p *Pipeline) whole(ctx context.Context, item *document.Item) error {
+	whole, err := p.Blocks.Has(ctx, item.CID)
+	if err == nil && !whole {
+		err = &heldError{fmt.Errorf("its first copy, item %s, has lost blocks: restore them from a backup or another holder", item.ID)}
 	}
-	if !whole {
-		return document.ItemID{}, &heldError{fmt.Errorf(
-			"its first copy, item %s, has lost blocks: restore them from a backup or another holder", first.ID)}
-	}
-	return first.ID, nil
+	return err
 }
 
 // durable returns the item that keeps the content of this one: the carrier of its document, or, where this one cannot be

@@ -14,6 +14,10 @@ import (
 var (
 	// ErrNobody says that the item can only be anchored once a person has said whose it is.
 	ErrNobody = errors.New("nothing says whose it is: assign it to a patient")
+	// ErrNamed says that a person's word on whose it is contradicts what file or door say.
+	ErrNamed = errors.New("the file or its door says that it is somebody else's")
+	// ErrOther says that the item would be released for another patient than a person saw.
+	ErrOther = errors.New("by today's rules it is another patient's than it was: retry it, and look at it again")
 	// ErrInFlight says that the same content is just being taken in.
 	ErrInFlight = errors.New("the same content is being taken in at this moment: try again")
 )
@@ -47,13 +51,17 @@ func (p *Pipeline) Reconsider(ctx context.Context, r Reconsideration) (document.
 	if _, err := io.Copy(io.Discard, d); err != nil {
 		return r.Item, fmt.Errorf("read stored content: %w", err)
 	}
+	if d.read != item.Size {
+		return r.Item, fmt.Errorf("read stored content: it has %d bytes, and %d were received", d.read, item.Size)
+	}
 	d.sum(&item)
+	item.Patient, item.Tag, item.Record, item.Copy = record.Reference{}, record.Tag{}, record.Tag{}, nil
 	if err := p.name(&item); err != nil {
 		return r.Item, err
 	}
 	p.deciding.Lock()
 	defer p.deciding.Unlock()
-	if err := p.decideAnew(&item); err != nil {
+	if err := p.decideAnew(ctx, &item); err != nil {
 		return r.Item, err
 	}
 	if err := p.Journal.Reconsider(item); err != nil {
@@ -74,9 +82,8 @@ func (p *Pipeline) lookAgain(ctx context.Context, r *Reconsideration, item *docu
 	}
 	apply(&metadata, &r.Rule)
 	if r.Patient != (document.PatientID{}) {
-		metadata.Patient = r.Patient
-		if metadata.Problem.Tray() == document.TrayUnassigned {
-			metadata.Problem = ""
+		if err := p.assign(&metadata, r); err != nil {
+			return err
 		}
 	}
 	p.identify(&metadata, r.Rule.Issuer)
@@ -85,8 +92,29 @@ func (p *Pipeline) lookAgain(ctx context.Context, r *Reconsideration, item *docu
 	if r.Kind != 0 {
 		item.Kind = r.Kind
 	}
-	if r.Release {
-		return p.release(item)
+	switch {
+	case !r.Release:
+		return nil
+	case r.Patient == (document.PatientID{}) && metadata.Patient != r.Item.Metadata.Patient:
+		return ErrOther
+	}
+	return p.release(item)
+}
+
+// assign applies a person's word on whose it is. It counts where nothing else tells: who is named wrongly is refiled, so that
+// everybody sees that.
+func (p *Pipeline) assign(m *document.Metadata, r *Reconsideration) error {
+	said := *m
+	said.Problem = ""
+	p.identify(&said, r.Rule.Issuer)
+	word := document.Metadata{Patient: r.Patient}
+	p.identify(&word, r.Rule.Issuer)
+	if said.Problem == "" && said.Patient != word.Patient {
+		return ErrNamed
+	}
+	m.Patient = r.Patient
+	if m.Problem.Tray() == document.TrayUnassigned {
+		m.Problem = ""
 	}
 	return nil
 }
@@ -101,7 +129,7 @@ func (p *Pipeline) release(item *document.Item) error {
 }
 
 // decideAnew tells whether an item is the first of its kind, a variant or a duplicate. deciding is held.
-func (p *Pipeline) decideAnew(item *document.Item) error {
+func (p *Pipeline) decideAnew(ctx context.Context, item *document.Item) error {
 	item.State, item.First, item.VariantOf, item.Variant, item.Review = document.Quarantined, document.ItemID{}, record.Tag{}, "", ""
 	if item.Reason != "" {
 		return nil
@@ -115,6 +143,9 @@ func (p *Pipeline) decideAnew(item *document.Item) error {
 		return err
 	case found && first.ID == item.ID: // the ledger refused it before: it asks again
 	case found:
+		if err := p.whole(ctx, &first); err != nil {
+			return err // this one's bytes would be given up for those
+		}
 		item.State, item.First, item.CID = document.Duplicate, first.ID, record.CID{}
 		return nil
 	}

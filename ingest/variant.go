@@ -12,7 +12,7 @@ const (
 // a matter for a person as well.
 func (p *Pipeline) relate(item *document.Item) error {
 	first, found, err := p.instance(item)
-	if err != nil || !found {
+	if err != nil || !found || first.Tag == item.Tag { // the ledger refused it before: it was the first itself
 		return err
 	}
 	item.VariantOf, item.Variant = first.Tag, classify(&first, item)

@@ -73,7 +73,6 @@ const (
 	linkedBucket    bucket = "linked"      // own reference, linked reference → sealed secret
 	copyBucket      bucket = "copies"      // document tag → item ID: copies of what another institution anchored
 	emergencyBucket bucket = "emergencies" // ID → sealed Emergency that is not on the ledger yet
-	discardBucket   bucket = "discards"    // item ID → sealed proposal to discard it
 	studyBucket     bucket = "studies"     // patient, record → sealed Study
 	openBucket      bucket = "open"        // patient, record → empty: the ledger was not told that the study is stable
 	handedBucket    bucket = "handed"      // own reference, audit entry by which a secret was handed over → empty
@@ -92,7 +91,7 @@ func buckets() []bucket {
 }
 
 func laterBuckets() []bucket {
-	return []bucket{referenceBucket, linkedBucket, copyBucket, emergencyBucket, handedBucket, discardBucket, studyBucket, openBucket}
+	return []bucket{referenceBucket, linkedBucket, copyBucket, emergencyBucket, handedBucket, studyBucket, openBucket}
 }
 
 // DB is an open state.db. Its methods may be called from several goroutines at once.

@@ -43,7 +43,7 @@ func (db *DB) Commit(c document.Commit) error {
 func (v view) commitEntry(e *document.Entry) error {
 	item := &e.Item
 	if item.State == document.Queued {
-		if err := v.join(item); err != nil {
+		if err := v.join(item, item.Received); err != nil {
 			return err
 		}
 	}

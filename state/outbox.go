@@ -72,7 +72,7 @@ func (v view) settle(r document.Receipt, counts *Counts) error {
 	if !found || item.State != document.Queued {
 		return nil // settled before
 	}
-	if err := v.settleStudy(&item); err != nil {
+	if err := v.settleStudy(&item, r.State == document.Quarantined); err != nil {
 		return err
 	}
 	counts.remove(&item)
@@ -112,7 +112,7 @@ type Counts struct {
 	Discarded   int64                     `json:"discarded,omitempty"`
 	// Review is how many a person is to look at though they are Waiting or Anchored.
 	Review map[document.Reason]int64 `json:"review,omitempty"`
-	Bytes       int64                     `json:"bytes"` // of plaintext received
+	Bytes  int64                     `json:"bytes"` // of plaintext received
 }
 
 // add counts a new item.

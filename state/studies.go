@@ -9,16 +9,17 @@ import (
 	"github.com/medanchor/medanchor/document"
 )
 
-// join counts an item that is about to be queued into its study, and marks it as late if that is stable.
-func (v view) join(item *document.Item) error {
+// join counts an item that is queued now into its study, and marks it as late if that is stable.
+func (v view) join(item *document.Item, now time.Time) error {
+	item.Late = false
 	if !ofStudy(item) {
 		return nil
 	}
 	return v.changeStudy(nameOf(item), func(s *document.Study) {
 		if s.First.IsZero() {
-			s.First = item.Received
+			s.First = now
 		}
-		s.Last = item.Received
+		s.Last = now
 		s.Expected = max(s.Expected, item.Metadata.Expected)
 		s.Waiting++
 		if item.VariantOf.IsZero() {
@@ -30,12 +31,21 @@ func (v view) join(item *document.Item) error {
 	})
 }
 
-// settleStudy notes that an item waits for the ledger no more.
-func (v view) settleStudy(item *document.Item) error {
+// settleStudy notes that an item waits for the ledger no more. One that was refused is none of the study's: if a person brings it
+// back, it joins anew.
+func (v view) settleStudy(item *document.Item, refused bool) error {
 	if !ofStudy(item) {
 		return nil
 	}
-	return v.changeStudy(nameOf(item), func(s *document.Study) { s.Waiting = max(0, s.Waiting-1) })
+	return v.changeStudy(nameOf(item), func(s *document.Study) {
+		s.Waiting = max(0, s.Waiting-1)
+		if refused && item.VariantOf.IsZero() {
+			s.Instances = max(0, s.Instances-1)
+		}
+		if refused && item.Late {
+			s.Late = max(0, s.Late-1)
+		}
+	})
 }
 
 // ofStudy says whether an item is an instance of a study that is this institution's to call stable.

@@ -1,19 +1,13 @@
 package state
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"time"
 
-	"github.com/medanchor/medanchor/chaincode/record"
 	"github.com/medanchor/medanchor/document"
 )
-
-// Discard is a proposal to give up an item for good. The reason is personal data.
-type Discard struct {
-	By     record.ParticipantID `json:"by"`
-	Reason string               `json:"reason"`
-	At     time.Time            `json:"at"`
-}
 
 // InTrays calls f for each item that waits for a person, in the order of reception, until f returns false.
 func (db *DB) InTrays(f func(document.Item) bool) error {
@@ -27,12 +21,12 @@ func (db *DB) Reconsider(item document.Item) error {
 		if old.State != document.Quarantined {
 			return item, document.ErrNotQuarantined
 		}
-		if err := v.bucket(contentBucket).Delete(append(v.contentKey(old.Digest), old.ID[:]...)); err != nil {
+		if err := v.forget(old); err != nil {
 			return item, err
 		}
 		switch item.State {
 		case document.Queued:
-			if err := v.join(&item); err != nil {
+			if err := v.join(&item, time.Now().UTC()); err != nil {
 				return item, err
 			}
 			return item, v.enqueue(&item)
@@ -46,54 +40,81 @@ func (db *DB) Reconsider(item document.Item) error {
 	})
 }
 
-// Reviewed notes that a person has looked at an item. document.ErrNotQuarantined if none was to.
-func (db *DB) Reviewed(id document.ItemID) error {
-	return db.replace(id, func(_ view, old *document.Item) (document.Item, error) {
-		item := *old
-		if item.Review == "" {
-			return item, document.ErrNotQuarantined
+// forget undoes what makes an item be found: what it becomes may be another document, or another patient's.
+func (v view) forget(item *document.Item) error {
+	if err := v.bucket(contentBucket).Delete(append(v.contentKey(item.Digest), item.ID[:]...)); err != nil {
+		return err
+	}
+	carrier, found, err := v.itemID(tagBucket, item.Tag[:])
+	if err != nil || !found || carrier != item.ID {
+		return err
+	}
+	if err := errors.Join(v.bucket(tagBucket).Delete(item.Tag[:]), v.bucket(copyBucket).Delete(item.Tag[:])); err != nil {
+		return err
+	}
+	instance := v.instanceKey(item.Patient, item.Metadata.InstanceUID)
+	first, err := v.get(instanceBucket, instance)
+	if err != nil || !bytes.Equal(first, item.Tag[:]) {
+		return err
+	}
+	return v.bucket(instanceBucket).Delete(instance)
+}
+
+// Reviewed notes that a person has looked at an item that is not quarantined. document.ErrNotQuarantined if none was to.
+func (db *DB) Reviewed(id document.ItemID, d document.Decision) error {
+	return db.decide(id, d, func(_ view, item *document.Item) error {
+		if item.State == document.Quarantined || item.Review == "" {
+			return document.ErrNotQuarantined
 		}
 		item.Review = ""
-		return item, nil
+		return nil
 	})
 }
 
 // ProposeDiscard keeps the first half of a decision by two people to give up a quarantined item; it replaces an earlier one.
-func (db *DB) ProposeDiscard(id document.ItemID, d Discard) error {
-	return db.update(func(v view) error {
-		item, err := v.item(id)
-		if err != nil {
-			return err
-		}
+func (db *DB) ProposeDiscard(id document.ItemID, d document.Decision) error {
+	return db.decide(id, d, func(_ view, item *document.Item) error {
 		if item.State != document.Quarantined {
 			return document.ErrNotQuarantined
 		}
-		return v.putJSON(discardBucket, id[:], d)
+		return nil
 	})
 }
 
-// ProposedDiscard returns the proposal to give up an item; found is false if there is none.
-func (db *DB) ProposedDiscard(id document.ItemID) (d Discard, found bool, err error) {
-	err = db.view(func(v view) error {
-		found, err = v.getJSON(discardBucket, id[:], &d)
-		return err
-	})
-	return d, found, err
-}
-
-// Discard gives up a quarantined item: its key is destroyed, so that nobody opens its bytes again. What was proposed stays with
-// it.
-func (db *DB) Discard(id document.ItemID) error {
-	return db.replace(id, func(v view, old *document.Item) (document.Item, error) {
-		item := *old
+// Discard gives up a quarantined item by the word of a second person: its key is destroyed, so that nobody opens its bytes
+// again. What is left is who decided so, why, and which file it was. Besides the errors of the others, document.ErrNotProposed and
+// ErrSamePerson.
+func (db *DB) Discard(id document.ItemID, d document.Decision) error {
+	return db.decide(id, d, func(v view, item *document.Item) error {
 		if item.State != document.Quarantined {
-			return item, document.ErrNotQuarantined
+			return document.ErrNotQuarantined
+		}
+		proposed, stands := item.Proposed()
+		switch {
+		case !stands:
+			return document.ErrNotProposed
+		case proposed.By == d.By:
+			return document.ErrSamePerson
+		}
+		if err := errors.Join(v.forget(item), v.bucket(headerBucket).Delete(id[:])); err != nil {
+			return err
 		}
 		item.State = document.Discarded
-		if err := v.bucket(contentBucket).Delete(append(v.contentKey(old.Digest), old.ID[:]...)); err != nil {
+		item.Metadata = document.Metadata{Format: item.Metadata.Format}
+		return nil
+	})
+}
+
+// decide has change carry out a decision, and keeps the decision with the item. document.ErrDecided if a later one is there.
+func (db *DB) decide(id document.ItemID, d document.Decision, change func(v view, item *document.Item) error) error {
+	return db.replace(id, func(v view, old *document.Item) (document.Item, error) {
+		decided, item := *old, *old
+		if err := decided.Decide(d); err != nil {
 			return item, err
 		}
-		return item, v.bucket(headerBucket).Delete(id[:])
+		err := change(v, &item)
+		item.Decisions = decided.Decisions
+		return item, err
 	})
 }
 
@@ -104,9 +125,11 @@ func (db *DB) replace(id document.ItemID, f func(v view, old *document.Item) (do
 		if err != nil {
 			return err
 		}
-		old, err := v.item(id)
-		if err != nil {
+		var old document.Item // as it is stored: one in flight is still queued
+		if found, err := v.getJSON(itemBucket, id[:], &old); err != nil {
 			return err
+		} else if !found {
+			return ErrNotFound
 		}
 		item, err := f(v, &old)
 		if err != nil {
