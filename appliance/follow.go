@@ -10,6 +10,7 @@ import (
 
 	"github.com/medanchor/medanchor/index"
 	"github.com/medanchor/medanchor/ledger"
+	"github.com/medanchor/medanchor/pause"
 )
 
 // The pauses between attempts to follow the channel's blocks.
@@ -21,7 +22,7 @@ const (
 // follow feeds the index from the channel's blocks until ctx ends. The ledger's absence is waited out; an error of the
 // index itself is fatal.
 func (a *App) follow(ctx context.Context) error {
-	pause := followFirst
+	retries := pause.Growing{First: followFirst, Last: followLast}
 	for ctx.Err() == nil {
 		next, err := a.index.Next()
 		if err != nil {
@@ -33,13 +34,12 @@ func (a *App) follow(ctx context.Context) error {
 			return err
 		}
 		if applied {
-			pause = followFirst
+			retries.Reset()
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(pause):
+		case <-time.After(retries.Next()):
 		}
-		pause = min(2*pause, followLast)
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/medanchor/medanchor/index"
 	"github.com/medanchor/medanchor/ledger"
 	"github.com/medanchor/medanchor/ledger/sealed"
+	"github.com/medanchor/medanchor/pause"
 )
 
 // The pauses between attempts to fetch what was sealed to this appliance: a peer gets private data after its block.
@@ -23,7 +24,7 @@ const (
 // receiveSecrets keeps the secrets of linked patients that others hand over to this appliance, until ctx ends. It looks at
 // the start, and after each block that hands one over.
 func (a *App) receiveSecrets(ctx context.Context) error {
-	pause := secretsFirst
+	retries := pause.Growing{First: secretsFirst, Last: secretsLast}
 	for {
 		left, err := a.receiveAll(ctx)
 		if err != nil {
@@ -31,10 +32,9 @@ func (a *App) receiveSecrets(ctx context.Context) error {
 		}
 		var retry <-chan time.Time
 		if left {
-			retry = time.After(pause)
-			pause = min(2*pause, secretsLast)
+			retry = time.After(retries.Next())
 		} else {
-			pause = secretsFirst
+			retries.Reset()
 		}
 		select {
 		case <-ctx.Done():

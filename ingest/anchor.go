@@ -10,6 +10,7 @@ import (
 
 	"github.com/medanchor/medanchor/chaincode/record"
 	"github.com/medanchor/medanchor/document"
+	"github.com/medanchor/medanchor/pause"
 )
 
 // batchDocuments is how many documents one transaction anchors at most: larger ones gain nothing (docs/ledger-model.md).
@@ -99,7 +100,7 @@ func (a *Anchorer) Away() (since time.Time, reason error) {
 // Run empties the outbox, in order, until ctx ends. What concerns the ledger is retried for ever; an error of the
 // outbox is fatal and returned.
 func (a *Anchorer) Run(ctx context.Context) error {
-	pause := retryFirst
+	retries := pause.Growing{First: retryFirst, Last: retryLast}
 	for {
 		n, err := a.next(ctx)
 		if _, fatal := errors.AsType[*outboxError](err); fatal {
@@ -111,13 +112,12 @@ func (a *Anchorer) Run(ctx context.Context) error {
 		a.setAway(err)
 		switch {
 		case err != nil:
-			a.wait(ctx, time.After(pause), nil)
-			pause = min(2*pause, retryLast)
+			a.wait(ctx, time.After(retries.Next()), nil)
 		case n == 0:
+			retries.Reset()
 			a.wait(ctx, nil, a.kick)
-			pause = retryFirst
 		default:
-			pause = retryFirst
+			retries.Reset()
 		}
 	}
 }

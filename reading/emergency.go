@@ -12,6 +12,7 @@ import (
 
 	"github.com/medanchor/medanchor/chaincode/record"
 	"github.com/medanchor/medanchor/document"
+	"github.com/medanchor/medanchor/pause"
 )
 
 // The pauses between attempts to record emergencies.
@@ -49,7 +50,7 @@ func (s *Server) breakGlass(who *session, q OpenRequest) (*reading, error) {
 	case now.Sub(e.Time).Abs() > record.ClockSkew:
 		return nil, fmt.Errorf("%w: the statement is of %s, and the clock here says %s: set your clock, and try again",
 			ErrBadRequest, e.Time.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
-	case !signed(who.reader, e.Message(), e.Signature):
+	case !Signed(who.reader, e.Message(), e.Signature):
 		return nil, fmt.Errorf("%w: the statement is not signed with your key", ErrDenied)
 	}
 	if err := s.excluded(q.RecordName, who.reader.ID); err != nil {
@@ -138,22 +139,19 @@ func (s *Server) checkEmergency(who *session, r *reading) error {
 // Record brings emergencies to the ledger, once it is back, until ctx ends. An error of the journal is fatal and
 // returned.
 func (s *Server) Record(ctx context.Context) error {
-	pause := recordFirst
+	retries := pause.Growing{First: recordFirst, Last: recordLast}
 	for {
 		left, err := s.recordAll(ctx)
 		if err != nil {
 			return err
 		}
 		if left == 0 {
-			pause = recordFirst
+			retries.Reset()
 		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(pause):
-		}
-		if left > 0 {
-			pause = min(2*pause, recordLast)
+		case <-time.After(retries.Next()):
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/medanchor/medanchor/chaincode/record"
+	"github.com/medanchor/medanchor/pause"
 )
 
 // The pauses of the loop.
@@ -132,7 +133,7 @@ func (r *Releaser) Run(ctx context.Context) error {
 	if err := r.begin(); err != nil {
 		return err
 	}
-	pause := retryFirst
+	retries := pause.Growing{First: retryFirst, Last: retryLast}
 	scan := time.NewTicker(expiryScan)
 	defer scan.Stop()
 	for ctx.Err() == nil {
@@ -145,10 +146,9 @@ func (r *Releaser) Run(ctx context.Context) error {
 		}
 		var retry <-chan time.Time
 		if failed {
-			retry = time.After(pause)
-			pause = min(2*pause, retryLast)
+			retry = time.After(retries.Next())
 		} else {
-			pause = retryFirst
+			retries.Reset()
 		}
 		select {
 		case <-ctx.Done():
@@ -167,7 +167,8 @@ func (r *Releaser) Run(ctx context.Context) error {
 // done that was done long ago.
 func (r *Releaser) catchUp(ctx context.Context) error {
 	height, unknown := r.Ledger.Height(ctx)
-	for pause := retryFirst; ; pause = min(2*pause, retryLast) {
+	retries := pause.Growing{First: retryFirst, Last: retryLast}
+	for {
 		next, err := r.Index.Next()
 		if err != nil || unknown == nil && next >= height {
 			return err
@@ -176,7 +177,7 @@ func (r *Releaser) catchUp(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-r.kick:
-		case <-time.After(pause):
+		case <-time.After(retries.Next()):
 		}
 		if unknown != nil {
 			height, unknown = r.Ledger.Height(ctx)
