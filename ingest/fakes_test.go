@@ -39,6 +39,7 @@ type world struct {
 
 	storeErr  error
 	commitErr error
+	gate      chan struct{} // if set, each inspection takes one from it
 	settled   chan struct{}
 }
 
@@ -76,6 +77,13 @@ func (w *world) drop(path, content, person string) document.Delivery {
 		d.Patient = document.PatientID{Issuer: "nhs", Identifier: person}
 	}
 	return d
+}
+
+// dropSafely is drop while a pipeline runs.
+func (w *world) dropSafely(path, content, person string) document.Delivery {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.drop(path, content, person)
 }
 
 // run has a pipeline take the deliveries, and returns when each is acknowledged or released, or the pipeline failed.
@@ -146,7 +154,11 @@ func (s *source) ReadAt(b []byte, off int64) (int, error) {
 func (s *source) Close() error     { return nil }
 func (s *source) Unchanged() error { return s.changed }
 
-func (w *world) Open(c document.Claim) (document.File, error) { return w.files[c.Path], nil }
+func (w *world) Open(c document.Claim) (document.File, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.files[c.Path], nil
+}
 
 func (w *world) Acknowledge(_ context.Context, claims []document.Claim) ([]document.Claim, error) {
 	w.mu.Lock()
@@ -173,6 +185,9 @@ func (w *world) Inspect(_ context.Context, src io.ReaderAt, size int64) (documen
 	content, err := io.ReadAll(io.NewSectionReader(src, 0, size))
 	if err != nil {
 		return document.Metadata{}, err
+	}
+	if w.gate != nil {
+		<-w.gate
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()

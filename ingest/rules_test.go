@@ -1,11 +1,15 @@
 package ingest_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/medanchor/medanchor/document"
+	"github.com/medanchor/medanchor/ingest"
 )
 
 // What ends early waits at its door for the rest, for as long as the door says that there may be a rest.
@@ -70,4 +74,43 @@ func TestADoorSaysWhereThingsComeFromAndWhoseIdentifiersTheyBear(t *testing.T) {
 	if want := (document.PatientID{Issuer: "old-hospital", Identifier: "4711"}); item.Metadata.Patient != want {
 		t.Errorf("it is of %+v", item.Metadata.Patient)
 	}
+}
+
+// A door with a hundred thousand files does not keep the others waiting: each offers one file at a time, and they take turns.
+func TestDoorsTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.gate = make(chan struct{}) // each file that is inspected takes one from it
+		o := w.options()
+		o.Workers = 1
+		p := ingest.New(o)
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- p.Run(ctx) }()
+		flood := func(ctx context.Context) {
+			for n := 0; p.Submit(ctx, w.dropSafely(fmt.Sprint("/flood/", n), fmt.Sprint(n), "9990000018")) == nil; n++ {
+				continue
+			}
+		}
+		go flood(ctx)
+		for n := range 5 {
+			synctest.Wait() // the worker has a file, and the next one waits
+			taken := make(chan struct{})
+			go func() {
+				defer close(taken)
+				if err := p.Submit(ctx, w.dropSafely(fmt.Sprint("/quiet/", n), fmt.Sprint("quiet ", n), "9990000026")); err != nil {
+					t.Error(err)
+				}
+			}()
+			synctest.Wait()
+			w.gate <- struct{}{} // one of the busy door's goes before it: that which waited first
+			w.gate <- struct{}{}
+			<-taken
+		}
+		close(w.gate)
+		stop()
+		if err := <-ended; err != nil {
+			t.Fatal(err)
+		}
+	})
 }
