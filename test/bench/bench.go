@@ -47,7 +47,7 @@ type bench struct {
 }
 
 func comparisons() []comparison {
-	return []comparison{intake(), anchoring(), ledgerSize(), remoteReading(), firstByte(), releasing()}
+	return []comparison{folder(), cstore(), anchoring(), ledgerSize(), remoteReading(), firstByte(), releasing()}
 }
 
 // run measures, prints and writes the results to path.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -71,7 +72,25 @@ func (k *kubo) add(ctx context.Context, path string) error {
 		return err
 	}
 	defer f.Close()
-	_, err = k.api.Unixfs().Add(ctx, files.NewReaderFile(f), options.Unixfs.CidVersion(1), options.Unixfs.RawLeaves(true),
+	return k.addNode(ctx, files.NewReaderFile(f))
+}
+
+// addFolder adds a folder and all below it, with one pin of the whole, as `ipfs add --recursive` does.
+func (k *kubo) addFolder(ctx context.Context, path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	folder, err := files.NewSerialFile(path, false, info)
+	if err != nil {
+		return err
+	}
+	return errors.Join(k.addNode(ctx, folder), folder.Close())
+}
+
+// addNode adds and pins what it is given: --cid-version=1 --raw-leaves --chunker=size-1048576.
+func (k *kubo) addNode(ctx context.Context, node files.Node) error {
+	_, err := k.api.Unixfs().Add(ctx, node, options.Unixfs.CidVersion(1), options.Unixfs.RawLeaves(true),
 		options.Unixfs.Chunker("size-1048576"), options.Unixfs.Pin(true, ""))
 	if err != nil {
 		return fmt.Errorf("add to Kubo: %w", err)

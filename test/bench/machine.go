@@ -24,8 +24,8 @@ func commit(ctx context.Context) string {
 func machine(dir string) string {
 	var uname unix.Utsname
 	_ = unix.Uname(&uname) // empty then
-	return fmt.Sprintf("%s, %d cores, Linux %s, %s, %s", processor(), runtime.NumCPU(),
-		unix.ByteSliceToString(uname.Release[:]), fileSystem(dir), runtime.Version())
+	return fmt.Sprintf("%s, %d cores, Linux %s, %s, TCP %s, %s", processor(), runtime.NumCPU(),
+		unix.ByteSliceToString(uname.Release[:]), fileSystem(dir), congestionControl(), runtime.Version())
 }
 
 func processor() string {
@@ -39,6 +39,15 @@ func processor() string {
 		}
 	}
 	return runtime.GOARCH
+}
+
+// congestionControl is how TCP paces itself unless a program asks otherwise: it decides what small writes cost.
+func congestionControl() string {
+	name, err := os.ReadFile("/proc/sys/net/ipv4/tcp_congestion_control")
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(name))
 }
 
 func fileSystem(dir string) string {
