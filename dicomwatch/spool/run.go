@@ -1,0 +1,152 @@
+package spool
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	// firstPause is how long an object that was handed back waits before it is offered again. The pause doubles each time.
+	firstPause = time.Second
+	maxPause   = time.Minute
+)
+
+// Run offers what waits until ctx ends, and returns nil then. Any other error is fatal: an fsync failed, and nothing more may
+// be acknowledged by this process.
+func (s *Spool) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var loops sync.WaitGroup
+	loops.Go(func() { s.offer(ctx) })
+	loops.Go(func() { s.mind(ctx) })
+	select {
+	case <-ctx.Done():
+	case <-s.failed:
+		cancel()
+	}
+	loops.Wait()
+	return s.fatalErr()
+}
+
+// offer hands objects to the pipeline, one at a time.
+func (s *Spool) offer(ctx context.Context) {
+	for ctx.Err() == nil {
+		o, pause := s.next(time.Now())
+		if o == nil {
+			s.rest(ctx, pause)
+			continue
+		}
+		if err := s.intake.Submit(ctx, s.delivery(o)); err != nil {
+			s.handBack(o, err)
+		}
+	}
+}
+
+// rest returns after a pause, when something new may be offered, or when ctx ends.
+func (s *Spool) rest(ctx context.Context, pause time.Duration) {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	case <-s.wake:
+	}
+}
+
+// next takes the object that is to be offered now; if there is none, it says how long there will be none.
+func (s *Spool) next(now time.Time) (o *object, pause time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	pause = maxPause
+	if len(s.later) > 0 {
+		pause = s.later[0].due.Sub(now)
+	}
+	switch {
+	case pause <= 0:
+		o, s.later = s.later[0], s.later[1:]
+	case len(s.ready) > 0:
+		o, s.ready = s.ready[0], s.ready[1:]
+	default:
+		return nil, pause
+	}
+	o.offered = true
+	return o, 0
+}
+
+// enqueue has an object offered, after those that are there.
+func (s *Spool) enqueue(o *object) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.objects[o.name] = o
+	delete(s.arriving, o.name)
+	s.ready = append(s.ready, o)
+	s.bytes += o.fileSize
+	if s.bytes > s.MaxBytes && s.full.IsZero() {
+		s.full = time.Now()
+	}
+	s.hint()
+}
+
+// handBack has an object offered again: at once if the pipeline only stops, else after a pause that grows.
+func (s *Spool) handBack(o *object, reason error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.objects[o.name] != o || !o.offered {
+		return
+	}
+	o.offered = false
+	if errors.Is(reason, context.Canceled) {
+		s.ready = slices.Insert(s.ready, 0, o)
+		s.hint()
+		return
+	}
+	if o.held == nil {
+		s.Log.Warn("an object stays in the spool, and is tried again", "door", s.Name, "reason", reason)
+	}
+	o.held = reason
+	o.due = time.Now().Add(min(firstPause<<min(o.tries, 30), maxPause))
+	o.tries++
+	at, _ := slices.BinarySearchFunc(s.later, o.due, func(l *object, due time.Time) int { return l.due.Compare(due) })
+	s.later = slices.Insert(s.later, at, o)
+	s.hint()
+}
+
+// hint wakes offer.
+func (s *Spool) hint() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// mind looks after the directory.
+func (s *Spool) mind(ctx context.Context) {
+	ticker := time.NewTicker(s.Recheck)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			s.tidy()
+		}
+	}
+}
+
+// tidy removes what could not be removed, and looks at the directory: anew if it was gone, or holds what could not be opened.
+func (s *Spool) tidy() {
+	s.mu.Lock()
+	litter := maps.Clone(s.litter)
+	again := s.gone != nil || len(s.aside) > 0
+	s.mu.Unlock()
+	for name, h := range litter {
+		s.remove(h, name)
+	}
+	if again || s.present(s.current()) != nil {
+		_ = s.revisit() // it says so itself
+	}
+}
