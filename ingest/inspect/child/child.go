@@ -59,11 +59,11 @@ func serve(in io.Reader, out io.Writer) error {
 		return err
 	}
 	src := &remote{in: in, out: out, size: size, head: head}
-	m := reader.Read(src, head, size, mode)
+	m, busy := reader.Read(src, head, size, mode)
 	if src.broken != nil {
 		return fmt.Errorf("read from the parent: %w", src.broken)
 	}
-	return wire.WriteJSON(out, wire.TypeAnswer, wire.Answer{Metadata: m, Worn: worn()})
+	return wire.WriteJSON(out, wire.TypeAnswer, wire.Answer{Metadata: m, Worn: busy || worn()})
 }
 
 // worn tells whether a successor is wanted.

@@ -2,8 +2,12 @@ package reader
 
 import (
 	"bytes"
+	"compress/flate"
 	"encoding/binary"
+	"io"
 	"reflect"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -44,7 +48,7 @@ func TestDICOM(t *testing.T) {
 		Format: document.FormatDICOM, Patient: document.PatientID{Issuer: "NHS", Identifier: "9990000018"},
 		PatientName: "Doe^Jaïr", BirthDate: "19500101", StudyUID: "2.25.1", SeriesUID: "2.25.22", InstanceUID: "2.25.3",
 		SOPClassUID: "1.2.840.10008.5.1.4.1.1.2", Modality: "CT", Description: "Head",
-		Time: time.Date(2026, 1, 2, 1, 34, 5, 0, time.UTC),
+		Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.FixedZone("", 90*60)),
 	}
 	for name, c := range map[string]struct {
 		bend    func(*file)
@@ -73,6 +77,50 @@ func TestDICOM(t *testing.T) {
 			f.syntax = "1.2.840.10008.1.2.4.90"
 			f.after = func(e *encoder) { fragments(e); e.put(0xFFFCFFFC, "OB", "padding ") }
 		}},
+		"JPIP":           {bend: func(f *file) { f.syntax = "1.2.840.10008.1.2.4.94" }},
+		"JPIP, deflated": {func(f *file) { f.syntax = jpipReferencedDeflate }, true},
+		"JPIP, HTJ2K":    {func(f *file) { f.syntax = jpipHTJ2KReferencedDeflate }, true},
+		"private syntax": {bend: func(f *file) { f.syntax = "1.3.46.670589.33.1.4.1" }, scanner: true},
+		"no syntax":      {func(f *file) { f.syntax = "" }, true},
+		"groups before 0008": {bend: func(f *file) {
+			f.before = func(e *encoder) {
+				e.put(0x00010010, "LO", "ILLEGAL").put(0x00030010, "LO", "ILLEGAL").put(0x00050010, "LO", "ILLEGAL")
+			}
+		}},
+		"groups before 0008, big endian, undeclared": {bend: func(f *file) {
+			f.asDeclared, f.bigEndian = false, true
+			f.before = func(e *encoder) { e.put(0x00030010, "LO", "ILLEGAL") }
+		}, scanner: true},
+		"command group": {bend: func(f *file) {
+			f.syntax = implicitVRLittleEndian
+			f.before = func(e *encoder) { e.put(0x00000002, "UI", "1.2.840.10008.1.1") }
+		}},
+		"length to end, recognition code": {bend: func(f *file) {
+			f.before = func(e *encoder) { e.put(0x00080001, "UL", "\x00\x00\x01\x00") }
+		}},
+		"private elements": {bend: func(f *file) {
+			f.between = func(e *encoder) {
+				e.put(0x00110010, "LO", "SOMEBODY").put(0x00111001, "UN", "????").put(0x00111002, "OB", "??")
+			}
+		}},
+		"no VR": {func(f *file) {
+			f.between = func(e *encoder) {
+				e.put(0x00111001, "  ", "????").put(0x00111002, "??", "").put(0x00111003, "--", "!!")
+			}
+		}, false},
+		"future VR": {func(f *file) {
+			f.between = func(e *encoder) { e.put(0x00111001, "ZZ", strings.Repeat("z", 70_000)) }
+		}, true},
+		"future VR at first": {func(f *file) {
+			f.before = func(e *encoder) { e.put(0x00030010, "ZZ", "z") }
+		}, true},
+		"odd lengths, implicit": {bend: func(f *file) {
+			f.syntax = implicitVRLittleEndian
+			f.between = func(e *encoder) { e.head(0x00111001, "", 3).WriteString("odd") }
+		}},
+		"odd lengths, explicit": {bend: func(f *file) {
+			f.between = func(e *encoder) { e.head(0x00111001, "LO", 3).WriteString("odd") }
+		}},
 		"meta group too long": {func(f *file) { f.metaError = 1000 }, true},
 		"no pixels":           {bend: func(f *file) { f.after = func(*encoder) {} }},
 	} {
@@ -93,7 +141,7 @@ func TestDICOM(t *testing.T) {
 			}
 			careful := read(t, data, wire.Careful)
 			for _, m := range []*document.Metadata{&got, &careful} {
-				m.Parser, m.Detail, m.DatasetOffset, m.TransferSyntaxUID = "", "", 0, ""
+				m.Parser, m.Detail, m.DatasetOffset, m.TransferSyntaxUID, m.PixelOffset = "", "", 0, "", 0
 				if !reflect.DeepEqual(*m, want) {
 					t.Errorf("got  %+v\nwant %+v", *m, want)
 				}
@@ -108,9 +156,35 @@ func TestDICOMProblems(t *testing.T) {
 		edit func([]byte) []byte
 		want document.Reason
 	}{
-		"no patient":  {bend: func(f *file) { f.patient = " " }, want: document.ReasonNoPatient},
-		"no study":    {bend: func(f *file) { f.study = "" }, want: document.ReasonNoInstance},
-		"a directory": {bend: func(f *file) { f.patient, f.study = "", "" }, want: document.ReasonNoInstance},
+		"no patient": {bend: func(f *file) { f.patient = " " }, want: document.ReasonNoPatient},
+		"no study":   {bend: func(f *file) { f.study = "" }, want: document.ReasonNoInstance},
+		"a directory by its class": {
+			bend: func(f *file) { f.patient, f.study, f.class, f.media = "", "", "", mediaDirectory },
+			want: document.ReasonMediaDirectory,
+		},
+		"a directory by its records": {
+			bend: func(f *file) {
+				f.patient, f.study = "", ""
+				f.before = func(e *encoder) { e.head(tagDirectory, "SQ", 0) }
+			},
+			want: document.ReasonMediaDirectory,
+		},
+		"deflated, corrupt": {
+			bend: func(f *file) {
+				f.syntax = deflatedExplicitVRLittleEndian
+			},
+			edit: func(b []byte) []byte { b[len(b)-1] ^= 0xFF; return b }, want: document.ReasonNotUnderstood,
+		},
+		"issuer without end": {
+			bend: func(f *file) {
+				f.early = func(e *encoder) { e.head(tagQualifiers, "SQ", 12).head(tagItem, "", 20) }
+			},
+			want: document.ReasonNotUnderstood,
+		},
+		"VR of no edition": {
+			bend: func(f *file) { f.between = func(e *encoder) { e.put(0x00111001, "zz", "z") } },
+			want: document.ReasonNotUnderstood,
+		},
 		"pixels cut": {
 			edit: func(b []byte) []byte { return b[:len(b)-1] }, want: document.ReasonTruncated,
 		},
@@ -179,60 +253,385 @@ func TestDICOMProblems(t *testing.T) {
 	}
 }
 
+// TestDeflatedByNameOnly: a dataset that is said to be deflated and is not.
+func TestDeflatedByNameOnly(t *testing.T) {
+	f := good()
+	f.syntax = "1.2.840.10008.1.2.1.77"
+	data := bytes.Replace(f.encode(t), []byte(f.syntax), []byte(deflatedExplicitVRLittleEndian), 1)
+	if m := read(t, data, wire.Full); m.Problem != "" || m.Patient.Identifier != f.patient || m.PixelOffset == 0 {
+		t.Errorf("got %+v", m)
+	}
+}
+
+// TestIssuer: an issuer is named by (0010,0021) or, where that is empty, by a universal identifier in (0010,0024).
+func TestIssuer(t *testing.T) {
+	qualifier := func(e *encoder, put func(*encoder)) { // an item of defined length
+		inner := &encoder{order: e.order, implicit: e.implicit}
+		put(inner)
+		e.head(tagItem, "", uint32(inner.Len())).Write(inner.Bytes())
+	}
+	const oid = "2.16.840.1.113883.2.1.4.1"
+	names := func(e *encoder) { e.put(tagUniversalID, "UT", oid).put(0x00400033, "CS", "ISO") }
+	undefinedItem := func(e *encoder) {
+		e.head(tagItem, "", undefinedLength)
+		names(e)
+		e.head(tagItemEnd, "", 0)
+	}
+	sequence := func(vr string, items ...func(*encoder)) func(*encoder) { // of defined length
+		return func(e *encoder) {
+			inner := &encoder{order: e.order, implicit: e.implicit}
+			if vr == "UN" {
+				inner.order, inner.implicit = binary.LittleEndian, true
+			}
+			for _, item := range items {
+				item(inner)
+			}
+			e.head(tagQualifiers, vr, uint32(inner.Len())).Write(inner.Bytes())
+		}
+	}
+	undefinedSequence := func(e *encoder) {
+		e.head(tagQualifiers, "SQ", undefinedLength)
+		undefinedItem(e)
+		e.head(tagItemsEnd, "", 0)
+	}
+	item := func(e *encoder) { qualifier(e, names) }
+	nested := func(e *encoder) {
+		qualifier(e, func(e *encoder) {
+			e.head(0x00400039, "SQ", undefinedLength).head(tagItem, "", undefinedLength)
+			e.put(tagUniversalID, "UT", "of another thing").head(tagItemEnd, "", 0).head(tagItemsEnd, "", 0)
+		})
+	}
+	for name, c := range map[string]struct {
+		issuer string
+		early  func(*encoder)
+		want   string
+	}{
+		"name":                       {"NHS", nil, "NHS"},
+		"none":                       {"", nil, ""},
+		"universal identifier":       {"", sequence("SQ", item), oid},
+		"item of undefined length":   {"", sequence("SQ", undefinedItem), oid},
+		"all of undefined length":    {"", undefinedSequence, oid},
+		"UN":                         {"", sequence("UN", item), oid},
+		"name and identifier":        {"Trust 7", sequence("SQ", item), "Trust 7"},
+		"blank name, and identifier": {"  ", sequence("SQ", item), oid},
+		"empty sequence":             {"", sequence("SQ"), ""},
+		"empty item":                 {"", sequence("SQ", func(e *encoder) { qualifier(e, func(*encoder) {}) }), ""},
+		"nested":                     {"", sequence("SQ", nested), ""},
+		"the first item's": {"", sequence("SQ", item, func(e *encoder) {
+			qualifier(e, func(e *encoder) { e.put(tagUniversalID, "UT", "another") })
+		}), oid},
+		"at the top level": {"", func(e *encoder) { e.put(0x00100026, "LO", "x") }, ""},
+		"other identifiers": {"NHS", func(e *encoder) {
+			e.head(0x00101002, "SQ", undefinedLength).head(tagItem, "", undefinedLength)
+			e.put(tagPatientID, "LO", "x").put(tagIssuer, "LO", "y").head(tagItemEnd, "", 0).head(tagItemsEnd, "", 0)
+		}, "NHS"},
+	} {
+		for _, syntax := range []string{
+			"1.2.840.10008.1.2.1", implicitVRLittleEndian, explicitVRBigEndian, deflatedExplicitVRLittleEndian,
+		} {
+			t.Run(name+" "+syntax, func(t *testing.T) {
+				f := good()
+				if f.syntax, f.issuer = syntax, c.issuer; c.early != nil {
+					f.early = c.early
+				}
+				if name == "other identifiers" {
+					f.early, f.between = nil, c.early
+				}
+				got := read(t, f.encode(t), wire.Full)
+				if got.Patient != (document.PatientID{Issuer: c.want, Identifier: f.patient}) || got.Problem != "" {
+					t.Errorf("got %+v, %q (%s), want issuer %q", got.Patient, got.Problem, got.Detail, c.want)
+				}
+			})
+		}
+	}
+}
+
+// TestDescribed: what a file is called, how many instances its study has, and of which class it is.
+func TestDescribed(t *testing.T) {
+	title := func(e *encoder) { e.put(tagTitle, "ST", "Discharge letter").put(0x00420011, "OB", "%PDF") }
+	for name, c := range map[string]struct {
+		bend func(*file)
+		want document.Metadata
+	}{
+		"study": {func(*file) {}, document.Metadata{Description: "Head", SOPClassUID: "1.2.840.10008.5.1.4.1.1.2"}},
+		"class of the meta information": {
+			func(f *file) { f.class, f.media = "", "1.2.840.10008.5.1.4.1.1.4" },
+			document.Metadata{Description: "Head", SOPClassUID: "1.2.840.10008.5.1.4.1.1.4"},
+		},
+		"encapsulated PDF": {
+			func(f *file) { f.class, f.after = encapsulatedPDF, title },
+			document.Metadata{Description: "Discharge letter", SOPClassUID: encapsulatedPDF},
+		},
+		"encapsulated PDF without title": {
+			func(f *file) { f.class, f.after = encapsulatedPDF, func(e *encoder) { e.put(tagTitle, "ST", "") } },
+			document.Metadata{Description: "Head", SOPClassUID: encapsulatedPDF},
+		},
+		"title of another class": {
+			func(f *file) { f.after = title },
+			document.Metadata{Description: "Head", SOPClassUID: "1.2.840.10008.5.1.4.1.1.2"},
+		},
+		"title too long": {
+			func(f *file) {
+				f.class = encapsulatedPDF
+				f.after = func(e *encoder) { e.put(tagTitle, "ST", strings.Repeat("x", 5000)) }
+			},
+			document.Metadata{Description: "Head", SOPClassUID: encapsulatedPDF},
+		},
+		"series": {
+			func(f *file) {
+				f.description = " "
+				f.seriesText = "Axial"
+			},
+			document.Metadata{Description: "Axial", SOPClassUID: "1.2.840.10008.5.1.4.1.1.2"},
+		},
+		"instances": {
+			func(f *file) { f.after = func(e *encoder) { e.put(tagInstances, "IS", "512 ") } },
+			document.Metadata{Description: "Head", SOPClassUID: "1.2.840.10008.5.1.4.1.1.2", Expected: 512},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := good()
+			c.bend(&f)
+			m := read(t, f.encode(t), wire.Full)
+			got := document.Metadata{Description: m.Description, SOPClassUID: m.SOPClassUID, Expected: m.Expected}
+			if !reflect.DeepEqual(got, c.want) || m.Problem != "" {
+				t.Errorf("got %+v, %q (%s), want %+v", got, m.Problem, m.Detail, c.want)
+			}
+		})
+	}
+}
+
+func TestCount(t *testing.T) {
+	for in, want := range map[string]int{
+		"1": 1, " 512 ": 512, "+3": 3, "1000000": 1_000_000, "1000001": 0, "0": 0, "-1": 0, "": 0, "many": 0, `1\2`: 0,
+		"99999999999999999999": 0,
+	} {
+		if got := count(in); got != want {
+			t.Errorf("count(%q) = %d, want %d", in, got, want)
+		}
+	}
+}
+
+// TestPixelOffset finds the marker that stands first in the pixel data.
+func TestPixelOffset(t *testing.T) {
+	const marker = "pixels of the image "
+	encapsulated := func(e *encoder) {
+		e.head(tagPixels, "OB", undefinedLength).head(tagItem, "", uint32(len(marker))).WriteString(marker)
+		e.head(tagItemsEnd, "", 0)
+	}
+	native := func(t tag, vr string) func(e *encoder) { return func(e *encoder) { e.put(t, vr, marker) } }
+	for name, c := range map[string]struct {
+		syntax string
+		after  func(*encoder)
+		before int // the marker
+		none   bool
+		edit   func([]byte) []byte
+	}{
+		"explicit":         {syntax: "1.2.840.10008.1.2.1", after: native(tagPixels, "OW")},
+		"implicit":         {syntax: implicitVRLittleEndian, after: native(tagPixels, "OW")},
+		"big endian":       {syntax: explicitVRBigEndian, after: native(tagPixels, "OW")},
+		"float":            {syntax: "1.2.840.10008.1.2.1", after: native(tagFloatPixels, "OF")},
+		"double":           {syntax: "1.2.840.10008.1.2.1", after: native(tagDoublePixels, "OD")},
+		"encapsulated":     {syntax: "1.2.840.10008.1.2.4.90", after: encapsulated, before: 8},
+		"with a trailer":   {syntax: "1.2.840.10008.1.2.1", after: func(e *encoder) { native(tagPixels, "OW")(e); e.put(0xFFFCFFFC, "OB", "") }},
+		"deflated":         {syntax: deflatedExplicitVRLittleEndian, after: native(tagPixels, "OW"), none: true},
+		"none":             {syntax: "1.2.840.10008.1.2.1", after: func(*encoder) {}, none: true},
+		"truncated":        {syntax: "1.2.840.10008.1.2.1", after: native(tagPixels, "OW"), none: true, edit: func(b []byte) []byte { return b[:len(b)-1] }},
+		"an icon's alone":  {syntax: "1.2.840.10008.1.2.1", after: icon, none: true},
+		"not in the trail": {syntax: "1.2.840.10008.1.2.1", after: func(e *encoder) { e.put(0x7FE00012, "OW", marker) }, none: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := good()
+			f.syntax, f.after = c.syntax, c.after
+			data := f.encode(t)
+			if c.edit != nil {
+				data = c.edit(data)
+			}
+			want := int64(0)
+			if !c.none {
+				want = int64(bytes.Index(data, []byte(marker)) - c.before)
+			}
+			for _, mode := range []wire.Mode{wire.Full, wire.Careful} {
+				if got := read(t, data, mode); got.PixelOffset != want {
+					t.Errorf("pixels at %d, want %d (%s)", got.PixelOffset, want, got.Detail)
+				}
+			}
+		})
+	}
+}
+
+// icon writes an Icon Image Sequence, which has pixels of its own.
+func icon(e *encoder) {
+	e.head(0x00880200, "SQ", undefinedLength).head(tagItem, "", undefinedLength)
+	e.put(tagPixels, "OW", "icon").head(tagItemEnd, "", 0).head(tagItemsEnd, "", 0)
+}
+
+// counting counts what is read of it.
+type counting struct {
+	io.ReaderAt
+	calls int
+	bytes int64
+}
+
+func (c *counting) ReadAt(p []byte, off int64) (int, error) {
+	c.calls++
+	c.bytes += int64(len(p))
+	return c.ReaderAt.ReadAt(p, off)
+}
+
+// sparse is a file whose end stands far behind its beginning, and NULs between.
+type sparse struct {
+	head, tail []byte
+	size       int64
+}
+
+func (s sparse) ReadAt(p []byte, off int64) (int, error) {
+	clear(p)
+	n := int(min(int64(len(p)), max(s.size-off, 0)))
+	if off < int64(len(s.head)) {
+		copy(p[:n], s.head[off:])
+	}
+	if at := s.size - int64(len(s.tail)) - off; at >= 0 && at < int64(n) {
+		copy(p[at:n], s.tail)
+	} else if at < 0 && -at < int64(len(s.tail)) {
+		copy(p[:n], s.tail[-at:])
+	}
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// TestPixelsAreNotRead: of gigabytes of pixels, and of large private elements before them, only the heads are read.
+func TestPixelsAreNotRead(t *testing.T) {
+	const large = 3 << 30
+	f := good()
+	f.after = func(e *encoder) { e.head(tagPixels, "OW", large) }
+	head := f.encode(t)
+	f = good()
+	f.syntax, f.after = "1.2.840.10008.1.2.4.90", func(e *encoder) { e.head(tagPixels, "OB", undefinedLength) }
+	encapsulated := f.encode(t)
+	var end encoder
+	end.order = binary.LittleEndian
+	end.head(tagItemsEnd, "", 0)
+	private := encoder{order: binary.LittleEndian}
+	private.put(0x00080018, "UI", "2.25.3").head(0x00090010, "OB", large)
+	rest := encoder{order: binary.LittleEndian}
+	rest.put(tagPatientID, "LO", "9990000018").put(tagStudy, "UI", "2.25.1")
+	for name, src := range map[string]sparse{
+		"native":          {head, nil, int64(len(head)) + large},
+		"encapsulated":    {encapsulated, end.Bytes(), large},
+		"private element": {private.Bytes(), rest.Bytes(), int64(private.Len()) + large + int64(rest.Len())},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := &counting{ReaderAt: src}
+			m := readDICOM(c, src.size, wire.Full)
+			if m.Problem != "" || m.Patient.Identifier != "9990000018" {
+				t.Errorf("got %+v", m)
+			}
+			if c.bytes > 200<<10 || c.calls > 20 {
+				t.Errorf("read %d bytes in %d calls", c.bytes, c.calls)
+			}
+		})
+	}
+}
+
+// TestHeaderTooLong: what is read of a header is bounded.
+func TestHeaderTooLong(t *testing.T) {
+	for name, c := range map[string]struct {
+		elements int // of 64 bytes
+		after    bool
+		want     document.Reason
+	}{
+		"15 MiB":           {15 << 14, false, ""},
+		"17 MiB":           {17 << 14, false, document.ReasonTooLarge},
+		"behind the study": {17 << 14, true, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fill := func(group tag) func(*encoder) {
+				return func(e *encoder) {
+					for n := range c.elements {
+						e.put((group+2*tag(n/0x8000))<<16|tag(0x1000+n%0x8000), "LO", strings.Repeat("x", 56))
+					}
+				}
+			}
+			f := good()
+			if f.between = fill(0x0011); c.after {
+				f.between, f.after = nil, fill(0x0051)
+			}
+			data := f.encode(t)
+			count := &counting{ReaderAt: bytes.NewReader(data)}
+			m := readDICOM(count, int64(len(data)), wire.Careful)
+			if m.Problem != c.want {
+				t.Errorf("got %q (%s), want %q", m.Problem, m.Detail, c.want)
+			}
+			if count.bytes > maxHeader+maxChunk {
+				t.Errorf("read %d bytes", count.bytes)
+			}
+		})
+	}
+}
+
+// TestDeflateBomb: a small dataset that would become gigabytes is inflated to the bound only, and in little memory.
+func TestDeflateBomb(t *testing.T) {
+	var packed bytes.Buffer
+	w, err := flate.NewWriter(&packed, flate.BestCompression)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := good()
+	f.after = func(e *encoder) { e.head(tagPixels, "OW", 1<<30) }
+	whole := f.encode(t)
+	h, err := scan(bytes.NewReader(whole), int64(len(whole)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.syntax = deflatedExplicitVRLittleEndian
+	meta := f.encode(t)
+	deflatedAt, _ := scan(bytes.NewReader(meta), int64(len(meta)))
+	_, _ = w.Write(whole[h.dataset:])
+	zero := make([]byte, 1<<20)
+	for range 256 {
+		_, _ = w.Write(zero)
+	}
+	_ = w.Close()
+	data := slices.Concat(meta[:deflatedAt.dataset], packed.Bytes())
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	m := readDICOM(bytes.NewReader(data), int64(len(data)), wire.Full)
+	runtime.ReadMemStats(&after)
+	if m.Problem != "" || m.Patient.Identifier != f.patient || !strings.Contains(m.Detail, "too long") {
+		t.Errorf("got %+v", m)
+	}
+	if got := after.TotalAlloc - before.TotalAlloc; got > 1<<20 {
+		t.Errorf("%d bytes inflate to 256 MiB, with %d bytes of memory", len(data), got)
+	}
+}
+
 func TestSameObject(t *testing.T) {
-	m := document.Metadata{Patient: document.PatientID{Identifier: "1"}, StudyUID: "2", SeriesUID: "3", InstanceUID: "4"}
-	for name, change := range map[string]func(*document.Metadata){
-		"identifier": func(m *document.Metadata) { m.Patient.Identifier = "x" },
-		"issuer":     func(m *document.Metadata) { m.Patient.Issuer = "x" },
-		"study":      func(m *document.Metadata) { m.StudyUID = "x" },
-		"series":     func(m *document.Metadata) { m.SeriesUID = "x" },
-		"instance":   func(m *document.Metadata) { m.InstanceUID = "x" },
-	} {
-		other := m
-		change(&other)
-		if sameObject(m, other) {
-			t.Errorf("a different %s passes for the same object", name)
+	ours := map[tag][]byte{
+		tagPatientID: []byte("1 "), tagIssuer: nil, tagStudy: []byte("2\x00"), tagSeries: []byte("3"), tagInstance: []byte("4"),
+	}
+	theirs := func() map[tag]string {
+		return map[tag]string{tagPatientID: "1", tagStudy: "2", tagSeries: "3", tagInstance: "4", tagModality: "CT"}
+	}
+	if !sameObject(ours, theirs()) {
+		t.Error("the same object passes for another")
+	}
+	for _, tag := range identities() {
+		other := theirs()
+		other[tag] = "x"
+		if sameObject(ours, other) {
+			t.Errorf("a different %v passes for the same object", tag)
 		}
 	}
-}
-
-func TestStudyTime(t *testing.T) {
-	for _, c := range []struct{ date, clock, offset, want string }{
-		{"20260102", "030405.123456", "", "2026-01-02T03:04:05Z"},
-		{"20260102", "0304", "-0500", "2026-01-02T08:04:00Z"},
-		{"20260102", "03", "", "2026-01-02T03:00:00Z"},
-		{"2026.01.02", "03:04:05", "", "2026-01-02T03:04:05Z"},
-		{"20260102", "", "", "2026-01-02T00:00:00Z"},
-		{"20260102", "noon", "", "2026-01-02T00:00:00Z"},
-		{"20260102 ", "030405 ", "+0100\x00", "2026-01-02T02:04:05Z"},
-		{"20261302", "030405", "", "0001-01-01T00:00:00Z"},
-		{"", "030405", "", "0001-01-01T00:00:00Z"},
-		{"00010101", "000000", "+1400", "0001-01-01T00:00:00Z"},
-	} {
-		if got := studyTime(c.date, c.clock, c.offset).Format(time.RFC3339); got != c.want {
-			t.Errorf("studyTime(%q, %q, %q) = %s, want %s", c.date, c.clock, c.offset, got, c.want)
-		}
+	ours[tagPatientID] = []byte("\x1b$B;3ED\x1b(B")
+	other := theirs()
+	if other[tagPatientID] = "山田"; !sameObject(ours, other) {
+		t.Error("an identifier beyond ASCII is compared as text")
 	}
-}
-
-func TestCharacterSets(t *testing.T) {
-	for _, c := range []struct{ set, raw, want string }{
-		{"", "Doe", "Doe"},
-		{"ISO_IR 100", "\xc4neas", "Äneas"},
-		{"ISO_IR 101", "Wa\xb3\xeasa", "Wałęsa"},
-		{"ISO_IR 144", "\xbb\xee\xda", "Люк"},
-		{"ISO_IR 126", "\xc4\xe9", "Δι"},
-		{"ISO_IR 192", "王^小東", "王^小東"},
-		{"GB18030", "\xcd\xf5^\xd0\xa1\xb6\xab", "王^小东"},
-		{"ISO_IR 13", "\xd4\xcf\xc0\xde", "ﾔﾏﾀﾞ"},
-		{`\ISO 2022 IR 87`, "Yamada^Tarou=\x1b$B;3ED\x1b(B^\x1b$BB@O:\x1b(B", "Yamada^Tarou=山田^太郎"},
-		{`\ISO 2022 IR 149`, "Hong=\x1b$)C\xfb\xf3^\x1b$)C\xd1\xce\xd4\xd7", "Hong=洪^吉洞"},
-		{"ISO_IR 6", "\xc4neas", "Äneas"},
-		{"UNHEARD OF", "\xc4neas", "Äneas"},
-	} {
-		if got := decode([]byte(c.raw), charset([]byte(c.set))); got != c.want {
-			t.Errorf("%q: %q, want %q", c.set, got, c.want)
-		}
+	if other[tagPatientID] = ""; sameObject(ours, other) {
+		t.Error("an identifier that the other does not see passes")
 	}
 }
 

@@ -26,7 +26,7 @@ func (e *encoder) head(t tag, vr string, length uint32) *encoder {
 	case e.implicit || t.group() == 0xFFFE:
 		e.order.PutUint32(b[4:], length)
 		e.Write(b[:])
-	case longVR(vr):
+	case !shortVR(vr) && !oddVR(vr):
 		copy(b[4:], vr)
 		e.Write(b[:])
 		e.order.PutUint32(b[:], length)
@@ -49,12 +49,20 @@ func (e *encoder) put(t tag, vr, value string) *encoder {
 
 // file is a small DICOM file that the tests bend.
 type file struct {
-	syntax     string
-	bare       bool   // no preamble and no file meta information
-	charset    string // as it stands in the file
-	name       string
-	patient    string
-	study      string
+	syntax  string
+	bare    bool   // no preamble and no file meta information
+	charset string // as it stands in the file
+	name    string
+	patient string
+	study   string
+	class   string
+	media   string // SOP class in the file meta information
+	issuer  string
+
+	description, seriesText string
+
+	before     func(*encoder) // elements before group 0008
+	early      func(*encoder) // elements between (0010,0021) and (0010,0030)
 	between    func(*encoder) // elements before group 0020
 	after      func(*encoder) // elements behind it, in place of pixels
 	bigEndian  bool           // whatever syntax says
@@ -67,7 +75,7 @@ type file struct {
 func good() file {
 	return file{
 		syntax: "1.2.840.10008.1.2.1", charset: "ISO_IR 192", name: "Doe^Ja\u00efr", patient: "9990000018", study: "2.25.1",
-		asDeclared: true,
+		class: "1.2.840.10008.5.1.4.1.1.2", issuer: "NHS", description: "Head", asDeclared: true,
 	}
 }
 
@@ -81,13 +89,28 @@ func (f file) encode(t *testing.T) []byte {
 	if f.bigEndian {
 		body.order = binary.BigEndian
 	}
+	if f.before != nil {
+		f.before(&body)
+	}
 	if f.charset != "" {
 		body.put(tagCharacterSet, "CS", f.charset)
 	}
-	body.put(tagSOPClass, "UI", "1.2.840.10008.5.1.4.1.1.2\x00").put(tagInstance, "UI", "2.25.3")
+	if f.class != "" {
+		body.put(tagSOPClass, "UI", f.class+"\x00")
+	}
+	body.put(tagInstance, "UI", "2.25.3")
 	body.put(tagStudyDate, "DA", "20260102").put(tagStudyTime, "TM", "030405.5").put(tagModality, "CS", "CT")
-	body.put(tagTimezone, "SH", "+0130").put(tagDescription, "LO", "Head")
-	body.put(tagPatientName, "PN", f.name).put(tagPatientID, "LO", f.patient).put(tagIssuer, "LO", "NHS")
+	body.put(tagTimezone, "SH", "+0130").put(tagDescription, "LO", f.description)
+	if f.seriesText != "" {
+		body.put(tagSeriesText, "LO", f.seriesText)
+	}
+	body.put(tagPatientName, "PN", f.name).put(tagPatientID, "LO", f.patient)
+	if f.issuer != "" {
+		body.put(tagIssuer, "LO", f.issuer)
+	}
+	if f.early != nil {
+		f.early(&body)
+	}
 	body.put(tagBirthDate, "DA", "19500101")
 	if f.between != nil {
 		f.between(&body)
@@ -100,13 +123,17 @@ func (f file) encode(t *testing.T) []byte {
 	}
 	body.WriteString(f.trailing)
 	data := body.Bytes()
-	if f.syntax == deflatedExplicitVRLittleEndian {
+	switch f.syntax {
+	case deflatedExplicitVRLittleEndian, jpipReferencedDeflate, jpipHTJ2KReferencedDeflate:
 		data = deflate(t, data)
 	}
 	if f.bare {
 		return data
 	}
 	meta := encoder{order: binary.LittleEndian}
+	if f.media != "" {
+		meta.put(tagMediaClass, "UI", f.media)
+	}
 	meta.put(tagTransferSyntax, "UI", f.syntax+"\x00")
 	group := encoder{order: binary.LittleEndian}
 	group.Write(append(make([]byte, 128), "DICM"...))
@@ -133,7 +160,7 @@ func deflate(t *testing.T, data []byte) []byte {
 // read reads as the child does and checks what the parent would.
 func read(t *testing.T, data []byte, mode wire.Mode) document.Metadata {
 	t.Helper()
-	m := Read(bytes.NewReader(data), data[:min(len(data), wire.Head)], int64(len(data)), mode)
+	m, _ := Read(bytes.NewReader(data), data[:min(len(data), wire.Head)], int64(len(data)), mode)
 	if err := wire.Check(m, int64(len(data))); err != nil {
 		t.Errorf("the parent would refuse the answer: %v: %+v", err, m)
 	}

@@ -23,16 +23,16 @@ const (
 	tail = 1024
 )
 
-// readPDF reads a PDF with pdfcpu. Whose it is, no PDF says: that comes from the folder.
-func readPDF(src io.ReaderAt, size int64) (document.Metadata, error) {
-	m := document.Metadata{Format: document.FormatPDF}
+// readPDF reads a PDF with pdfcpu and, in Full mode, its text. Whose it is, no PDF says: that comes from the door's rule.
+func readPDF(src io.ReaderAt, size int64, mode wire.Mode) (m document.Metadata, busy bool, err error) {
+	m = document.Metadata{Format: document.FormatPDF}
 	if size > maxPDF {
 		m.Problem, m.Detail = document.ReasonTooLarge, fmt.Sprintf("PDF of more than %d MiB", maxPDF>>20)
-		return m, nil
+		return m, false, nil
 	}
 	data := make([]byte, size)
 	if _, err := src.ReadAt(data, 0); err != nil && !errors.Is(err, io.EOF) {
-		return m, fmt.Errorf("read PDF: %w", err)
+		return m, false, fmt.Errorf("read PDF: %w", err)
 	}
 	ctx, err := guard(func() (*model.Context, error) {
 		return api.ReadAndValidate(bytes.NewReader(data), configuration())
@@ -49,8 +49,13 @@ func readPDF(src io.ReaderAt, size int64) (document.Metadata, error) {
 		m.Pages = max(ctx.PageCount, 0)
 		m.Description = wire.Text(ctx.Title)
 		m.Time = pdfTime(ctx.XRefTable)
+		if mode == wire.Full {
+			var text string
+			text, busy = pdfText(data)
+			quote(&m, text)
+		}
 	}
-	return m, nil
+	return m, busy, nil
 }
 
 // ends tells whether a PDF has its end-of-file marker. pdfcpu repairs what lacks it: fine for a viewer, not for a record.
@@ -75,11 +80,11 @@ func configuration() *model.Configuration {
 	return c
 }
 
-// pdfTime is when the document was made, else when it was changed.
+// pdfTime is when the document was made, else when it was changed, in the zone that it names.
 func pdfTime(x *model.XRefTable) time.Time {
 	for _, s := range []string{x.CreationDate, x.ModDate} {
-		if t, ok := types.DateTime(s, true); ok && t.Year() > 0 && t.Year() <= 9998 {
-			return t.UTC()
+		if t, ok := types.DateTime(s, true); ok && inCalendar(t) {
+			return t
 		}
 	}
 	return time.Time{}

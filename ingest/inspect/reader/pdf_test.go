@@ -2,8 +2,12 @@ package reader
 
 import (
 	"bytes"
+	"compress/zlib"
 	"errors"
+	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,7 +21,7 @@ import (
 
 func letter() []byte {
 	return synth.Letter{
-		Title: "Discharge letter", Lines: []string{"Hello."}, Pages: 3, Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		Title: "Discharge letter", Lines: []string{"NHS number 999 000 0018", "Born 19500101"}, Pages: 5, Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 	}.Encode()
 }
 
@@ -52,13 +56,108 @@ func TestPDF(t *testing.T) {
 			if m.Format != document.FormatPDF || m.Problem != c.want {
 				t.Fatalf("got %q, %q (%s), want %q", m.Format, m.Problem, m.Detail, c.want)
 			}
-			if m.Problem == "" && (m.Pages != 3 || m.Description != "Discharge letter" || m.Parser != "pdf") {
+			if m.Problem == "" && (m.Pages != 5 || m.Description != "Discharge letter" || m.Parser != "pdf") {
 				t.Errorf("got %+v", m)
 			}
 		})
 	}
 	if m := read(t, whole, wire.Full); !m.Time.Equal(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)) {
 		t.Errorf("time %v", m.Time)
+	}
+	elsewhere := bytes.Replace(whole, []byte("(D:20260102030405Z)"), []byte("(D:20260102030405-05'00')"), 1)
+	if got := read(t, elsewhere, wire.Full).Time.Format(time.RFC3339); got != "2026-01-02T03:04:05-05:00" {
+		t.Errorf("time %s, want it in its zone", got)
+	}
+}
+
+func TestPDFText(t *testing.T) {
+	m := read(t, letter(), wire.Full)
+	want := strings.TrimSpace(strings.Repeat("Discharge letter, page # NHS number 999 000 0018 Born 19500101 ", 3))
+	for _, page := range []string{"1", "2", "3"} {
+		want = strings.Replace(want, "#", page, 1)
+	}
+	if m.Text != want || !slices.Equal(m.Numbers, []string{"9990000018"}) {
+		t.Errorf("got %q, %q", m.Text, m.Numbers)
+	}
+	if m := read(t, letter(), wire.Careful); m.Text != "" || m.Pages != 5 {
+		t.Errorf("carefully: %+v", m)
+	}
+}
+
+// onePage is a PDF whose one page has the given content; with the font's dictionary.
+func onePage(content, font string) []byte { return onePageFiltered("", content, font) }
+
+func onePageFiltered(filter, content, font string) []byte {
+	var out bytes.Buffer
+	var offsets []int
+	out.WriteString("%PDF-1.4\n")
+	for i, body := range []string{
+		"<< /Type /Catalog /Pages 2 0 R >>",
+		"<< /Type /Pages /Count 1 /Kids [3 0 R] >>",
+		"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> >>",
+		fmt.Sprintf("<< /Length %d %s >>\nstream\n%s\nendstream", len(content), filter, content),
+		font,
+	} {
+		offsets = append(offsets, out.Len())
+		fmt.Fprintf(&out, "%d 0 obj\n%s\nendobj\n", i+1, body)
+	}
+	xref := out.Len()
+	fmt.Fprintf(&out, "xref\n0 %d\n0000000000 65535 f \n", len(offsets)+1)
+	for _, o := range offsets {
+		fmt.Fprintf(&out, "%010d 00000 n \n", o)
+	}
+	fmt.Fprintf(&out, "trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n", len(offsets)+1, xref)
+	return out.Bytes()
+}
+
+func TestPDFWords(t *testing.T) {
+	const helvetica = "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>"
+	for name, c := range map[string]struct{ content, want string }{
+		"show":         {"BT /F1 12 Tf (Seen ) Tj (today) Tj ET", "Seen today"},
+		"moved":        {"BT /F1 12 Tf (9990000018) Tj 0 -14 Td (19500101) Tj 1 0 0 1 0 0 Tm (x) Tj ET", "9990000018 19500101 x"},
+		"kerned":       {"BT /F1 12 Tf [(Se) 80 (en) -300 (to) -20 (day)] TJ ET", "Seen today"},
+		"next line":    {"BT /F1 12 Tf (Seen) Tj (today) ' 1 2 (here) \" T* (x) Tj ET", "Seen today here x"},
+		"beyond ASCII": {"BT /F1 12 Tf (Ja\xefr) Tj ET", "Jaïr"},
+		"without font": {"BT (Seen) Tj ET", "Seen"},
+		"no operands":  {"BT Tf Tj TJ ' \" (x) Tj ET", "x"},
+		"breaks off":   {"BT /F1 12 Tf (Seen) Tj << end ET", "Seen"},
+		"nothing":      {"", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := read(t, onePage(c.content, helvetica), wire.Full)
+			if m.Text != c.want || m.Problem != "" {
+				t.Errorf("got %q, %q (%s), want %q", m.Text, m.Problem, m.Detail, c.want)
+			}
+		})
+	}
+	endless := "BT /F1 12 Tf " + strings.Repeat("(endless words ) Tj ", 100_000) + "ET"
+	if m := read(t, onePage(endless, helvetica), wire.Full); len(m.Text) < wire.MaxWords-1 || m.Problem != "" {
+		t.Errorf("%d bytes of text, %q", len(m.Text), m.Problem)
+	}
+}
+
+// TestPDFTextTakesLong: a page of which a few kilobytes inflate to gigabytes costs a bounded time, and the PDF stands.
+func TestPDFTextTakesLong(t *testing.T) {
+	var packed bytes.Buffer
+	w := zlib.NewWriter(&packed)
+	write := func(s string) (from int) {
+		_, _ = w.Write([]byte(s))
+		_ = w.Flush()
+		return packed.Len()
+	}
+	blanks := strings.Repeat(" ", 1<<20)
+	write("BT /F1 12 Tf (Seen) Tj ")
+	from := write(blanks)
+	to := write(blanks) // refers back to blanks only, and can be repeated
+	packed.Write(bytes.Repeat(bytes.Clone(packed.Bytes()[from:to]), 4096))
+	data := onePageFiltered("/Filter /FlateDecode", packed.String(), "<< >>")
+	began := time.Now()
+	m := read(t, data, wire.Full)
+	if took := time.Since(began); took > 2*textTime+textGrace || took < textTime {
+		t.Errorf("it took %v", took)
+	}
+	if m.Problem != "" || m.Pages != 1 || m.Text != "Seen" {
+		t.Errorf("got %+v", m)
 	}
 }
 
@@ -68,7 +167,7 @@ type zeros struct{}
 func (zeros) ReadAt(p []byte, _ int64) (int, error) { clear(p); return len(p), nil }
 
 func TestPDFTooLarge(t *testing.T) {
-	m := Read(zeros{}, []byte("%PDF-1.7\n"), maxPDF+1, wire.Full)
+	m, _ := Read(zeros{}, []byte("%PDF-1.7\n"), maxPDF+1, wire.Full)
 	if m.Problem != document.ReasonTooLarge {
 		t.Errorf("got %q (%s)", m.Problem, m.Detail)
 	}

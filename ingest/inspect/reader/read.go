@@ -9,17 +9,19 @@ import (
 )
 
 // Read reads the metadata of the file src of the given size, of which head holds the first bytes. It never panics and
-// always gives a format; what it could not understand it says in Problem and Detail.
-func Read(src io.ReaderAt, head []byte, size int64, mode wire.Mode) document.Metadata {
+// always gives a format; what it could not understand it says in Problem and Detail. Busy says that a parser is still at work:
+// the process is to be replaced.
+func Read(src io.ReaderAt, head []byte, size int64, mode wire.Mode) (m document.Metadata, busy bool) {
 	format := wire.Sniff(head, size)
-	m, err := guard(func() (document.Metadata, error) {
+	m, err := guard(func() (m document.Metadata, err error) {
 		switch format {
 		case document.FormatDICOM:
 			return readDICOM(src, size, mode), nil
 		case document.FormatPDF:
-			return readPDF(src, size)
+			m, busy, err = readPDF(src, size, mode)
+			return m, err
 		case document.FormatText:
-			return document.Metadata{Format: format, Parser: "text"}, nil
+			return readText(head), nil
 		default:
 			return document.Metadata{
 				Format:  format,
@@ -31,7 +33,7 @@ func Read(src io.ReaderAt, head []byte, size int64, mode wire.Mode) document.Met
 	if err != nil {
 		m = document.Metadata{Format: format, Problem: document.ReasonNotUnderstood, Detail: wire.Text(err.Error())}
 	}
-	return m
+	return m, busy
 }
 
 // guard runs f and turns a panic into an error.

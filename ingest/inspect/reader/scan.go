@@ -2,23 +2,25 @@ package reader
 
 import (
 	"bytes"
-	"compress/flate"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 )
 
-// Transfer syntaxes that change how the dataset is encoded (PS3.5 §10 and annex A); every other one is explicit VR,
-// little endian.
+// Transfer syntaxes that change how the dataset is encoded (PS3.5 §10 and annex A); every other one, known or not, is
+// explicit VR, little endian.
 const (
 	implicitVRLittleEndian         = "1.2.840.10008.1.2"
 	explicitVRBigEndian            = "1.2.840.10008.1.2.2"
 	deflatedExplicitVRLittleEndian = "1.2.840.10008.1.2.1.99"
+	jpipReferencedDeflate          = "1.2.840.10008.1.2.4.95"
+	jpipHTJ2KReferencedDeflate     = "1.2.840.10008.1.2.4.205"
 )
 
 // The bounds of the scanner.
 const (
+	maxHeader   = 16 << 20  // bytes read of one file; what is skipped is not read
 	maxDepth    = 64        // of nested sequences
 	maxElements = 1 << 20   // in one file, at all depths
 	maxValue    = 4096      // of a value that is kept, in bytes
@@ -26,58 +28,14 @@ const (
 	undefined   = 1<<32 - 1 // the length of what ends with a delimiter
 )
 
-// tag is a DICOM tag: group, then element.
-type tag uint32
-
-// The tags that matter.
-const (
-	tagTransferSyntax tag = 0x00020010
-	tagCharacterSet   tag = 0x00080005
-	tagSOPClass       tag = 0x00080016
-	tagInstance       tag = 0x00080018
-	tagStudyDate      tag = 0x00080020
-	tagStudyTime      tag = 0x00080030
-	tagModality       tag = 0x00080060
-	tagTimezone       tag = 0x00080201
-	tagDescription    tag = 0x00081030
-	tagPatientName    tag = 0x00100010
-	tagPatientID      tag = 0x00100020
-	tagIssuer         tag = 0x00100021
-	tagBirthDate      tag = 0x00100030
-	tagStudy          tag = 0x0020000D
-	tagSeries         tag = 0x0020000E
-
-	lastGroup = 0x0020 // no tag above this group matters
-
-	tagFloatPixels  tag = 0x7FE00008
-	tagDoublePixels tag = 0x7FE00009
-	tagPixels       tag = 0x7FE00010
-
-	tagItem      tag = 0xFFFEE000
-	tagItemEnd   tag = 0xFFFEE00D
-	tagItemsEnd  tag = 0xFFFEE0DD
-	groupTrailer     = 0xFFFA // digital signatures (FFFA), padding (FFFC)
-)
-
-func (t tag) group() uint16  { return uint16(t >> 16) } // #nosec G115 -- the upper half
-func (t tag) String() string { return fmt.Sprintf("(%04X,%04X)", t.group(), uint32(t)&0xFFFF) }
-
-// wanted tells whether the value of a tag is kept.
-func (t tag) wanted() bool {
-	switch t {
-	case tagTransferSyntax, tagCharacterSet, tagSOPClass, tagInstance, tagStudyDate, tagStudyTime, tagModality,
-		tagTimezone, tagDescription, tagPatientName, tagPatientID, tagIssuer, tagBirthDate, tagStudy, tagSeries:
-		return true
-	default:
-		return false
-	}
-}
-
 // header is what the scanner found.
 type header struct {
-	values  map[tag][]byte
-	dataset int64 // where the dataset begins in the file, after group 0002; 0 if that is not known
-	end     int64 // where the elements up to lastGroup end in the file; 0 for a deflated dataset
+	values    map[tag][]byte
+	directory bool  // it holds directory records
+	future    bool  // it has VRs that only the scanner knows how to read
+	dataset   int64 // where the dataset begins in the file, after group 0002; 0 if that is not known
+	end       int64 // where the elements up to lastGroup end in the file; 0 for a deflated dataset
+	pixels    int64 // where the value of the pixel data begins in the file; 0 if that is not known
 	// rest is why the elements after that could not be walked; nil if they could.
 	rest error
 }
@@ -87,10 +45,11 @@ var errMalformed = errors.New("not a DICOM data element")
 
 // scanner walks the elements of one dataset.
 type scanner struct {
-	v        *view
+	v        source
 	order    binary.ByteOrder
 	explicit bool
 	elements int
+	future   bool // it has met a futureVR
 }
 
 // element is the head of a data element.
@@ -101,11 +60,14 @@ type element struct {
 	length uint32 // may be undefined
 }
 
+// end gives the place behind the value of an element of defined length.
+func (e element) end() int64 { return e.value + int64(e.length) }
+
 // scan reads a header. An error means that it found no complete header; what it knows by then (values, dataset) is
 // returned with it.
 func scan(src io.ReaderAt, size int64) (header, error) {
 	h := header{values: map[tag][]byte{}}
-	v := &view{src: src, size: size}
+	v := newView(src, size)
 	start := int64(0)
 	if b, err := v.bytes(128, 4); err == nil && string(b) == "DICM" {
 		start = 132
@@ -117,8 +79,8 @@ func scan(src io.ReaderAt, size int64) (header, error) {
 	}
 	h.dataset = end
 	syntax := uidValue(h.values[tagTransferSyntax])
-	if syntax == deflatedExplicitVRLittleEndian {
-		return h, scanDeflated(&h, v)
+	if deflates(syntax) && !looksPlain(v, end) {
+		return h, scanDeflated(&h, io.NewSectionReader(src, end, size-end))
 	}
 	s := &scanner{v: v, order: binary.LittleEndian, explicit: syntax != implicitVRLittleEndian}
 	if syntax == explicitVRBigEndian {
@@ -128,28 +90,32 @@ func scan(src io.ReaderAt, size int64) (header, error) {
 	return h, s.dataset(&h, h.dataset)
 }
 
-// scanDeflated inflates the dataset, which goes to the end of the file, and scans that.
-func scanDeflated(h *header, v *view) error {
-	packed := io.NewSectionReader(v.src, h.dataset, v.size-h.dataset)
-	data, err := io.ReadAll(io.LimitReader(flate.NewReader(packed), maxInflate))
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return fmt.Errorf("inflate dataset: %w", err)
-	}
-	whole := len(data) < maxInflate
-	s := &scanner{
-		v:     &view{src: bytes.NewReader(data), size: int64(len(data))},
-		order: binary.LittleEndian, explicit: true,
-	}
+func deflates(syntax string) bool {
+	return syntax == deflatedExplicitVRLittleEndian || syntax == jpipReferencedDeflate || syntax == jpipHTJ2KReferencedDeflate
+}
+
+// looksPlain tells whether a dataset that should be deflated is not: no deflated data begins as an element of group 0008 does.
+func looksPlain(v *view, off int64) bool {
+	b, err := v.bytes(off, 8)
+	return err == nil && binary.LittleEndian.Uint16(b) == 0x0008 && isVR(string(b[4:6]))
+}
+
+// scanDeflated scans a dataset that goes, deflated, to the end of the file.
+func scanDeflated(h *header, packed io.Reader) error {
+	data := inflate(packed)
+	s := &scanner{v: data, order: binary.LittleEndian, explicit: true}
 	inner := header{values: h.values}
-	scanErr := s.dataset(&inner, 0)
-	h.rest = inner.rest
-	if err != nil && scanErr == nil {
-		h.rest = fmt.Errorf("deflated dataset: %w", errTruncated)
+	if err := s.dataset(&inner, 0); err != nil {
+		return err
 	}
-	if !whole && errors.Is(h.rest, errTruncated) {
-		h.rest = errors.New("deflated dataset: too long to check")
+	h.directory, h.rest = inner.directory, inner.rest
+	if err := data.finish(); h.rest == nil || errors.Is(err, errCorrupt) {
+		h.rest = err
 	}
-	return scanErr
+	if errors.Is(h.rest, errCorrupt) {
+		return h.rest
+	}
+	return nil
 }
 
 // group2 walks the file meta information at off and gives the place behind it. Its group length is not believed: where
@@ -186,20 +152,22 @@ func (s *scanner) correct(off int64) {
 	if err != nil {
 		return
 	}
-	if first := s.order.Uint16(b); first == 0x0800 || first == 0x0200 {
+	if first := s.order.Uint16(b); first&0xFF == 0 && first>>8 >= 1 && first>>8 <= 8 { // a group from 0001 to 0008, turned round
 		if s.order == binary.LittleEndian {
 			s.order = binary.BigEndian
 		} else {
 			s.order = binary.LittleEndian
 		}
 	}
-	s.explicit = isVR(string(b[4:6]))
+	vr := string(b[4:6])
+	s.explicit = isVR(vr) || s.explicit && (oddVR(vr) || futureVR(b[4:]))
 }
 
 // dataset walks the elements at the top level. Only the part up to lastGroup can fail it; trouble in the rest goes to
 // h.rest.
 func (s *scanner) dataset(h *header, off int64) error {
 	err := s.walk(h, off)
+	h.future = s.future
 	if err == nil || h.end > 0 {
 		h.rest = err
 		return nil
@@ -209,7 +177,11 @@ func (s *scanner) dataset(h *header, off int64) error {
 
 func (s *scanner) walk(h *header, off int64) error {
 	last := tag(0)
-	for off < s.v.size {
+	for {
+		if more, err := s.v.more(off); err != nil || !more {
+			h.ended(off, err)
+			return err
+		}
 		e, err := s.element(off)
 		if err == nil && e.tag <= last {
 			err = fmt.Errorf("%w: %v after %v", errMalformed, e.tag, last)
@@ -220,31 +192,56 @@ func (s *scanner) walk(h *header, off int64) error {
 		if err != nil {
 			return fmt.Errorf("element after %v: %w", last, err)
 		}
-		if e.tag.group() > lastGroup && h.end == 0 {
-			h.end = off
+		if e.tag.group() > lastGroup {
+			h.ended(off, nil)
 		}
 		last = e.tag
 		if e.tag > tagPixels && e.tag.group() < groupTrailer {
 			return nil
 		}
-		if err := s.keep(h, e); err != nil {
-			return fmt.Errorf("element %v: %w", e.tag, err)
-		}
-		if off, err = s.skip(e, 0); err != nil {
+		if off, err = s.take(h, e); err != nil {
 			return fmt.Errorf("element %v: %w", e.tag, err)
 		}
 	}
-	if h.end == 0 {
-		h.end = off
-	}
-	return nil
 }
 
-// keep stores the value of a wanted element.
+// ended notes where the header ends, the first time.
+func (h *header) ended(off int64, err error) {
+	if h.end == 0 && err == nil {
+		h.end = off
+	}
+}
+
+// take keeps what matters of an element at the top level and gives the place behind it.
+func (s *scanner) take(h *header, e element) (int64, error) {
+	switch {
+	case e.tag == tagDirectory:
+		h.directory = true
+	case e.tag.pixels():
+		h.pixels = e.value
+	case e.tag == tagQualifiers:
+		return s.sequence(e, 1, func(inner *scanner, e element) error {
+			if _, twice := h.values[e.tag]; e.tag != tagUniversalID || twice {
+				return nil
+			}
+			return inner.store(h, e)
+		})
+	}
+	if err := s.keep(h, e); err != nil {
+		return 0, err
+	}
+	return s.skip(e, 0)
+}
+
+// keep stores the value of a wanted element. Behind the header one that is too long is passed over.
 func (s *scanner) keep(h *header, e element) error {
-	if !e.tag.wanted() {
+	if !e.tag.wanted() || e.length > maxValue && e.tag.group() > lastGroup {
 		return nil
 	}
+	return s.store(h, e)
+}
+
+func (s *scanner) store(h *header, e element) error {
 	if e.length > maxValue {
 		return fmt.Errorf("%w: a value of %d bytes", errMalformed, e.length)
 	}
@@ -259,7 +256,7 @@ func (s *scanner) keep(h *header, e element) error {
 // element reads the head of the element at off (PS3.5 §7.1).
 func (s *scanner) element(off int64) (element, error) {
 	if s.elements++; s.elements > maxElements {
-		return element{}, fmt.Errorf("%w: too many elements", errMalformed)
+		return element{}, fmt.Errorf("%w: too many elements", errTooLong)
 	}
 	b, err := s.v.bytes(off, 8)
 	if err != nil {
@@ -274,12 +271,14 @@ func (s *scanner) element(off int64) (element, error) {
 		return e, nil
 	}
 	e.vr = string(b[4:6])
-	if !isVR(e.vr) {
-		return e, errMalformed
-	}
-	if !longVR(e.vr) {
+	switch {
+	case shortVR(e.vr) || oddVR(e.vr):
 		e.length = uint32(s.order.Uint16(b[6:]))
 		return e, nil
+	case futureVR(b[4:]) && !longVR(e.vr):
+		s.future = true
+	case !longVR(e.vr):
+		return e, errMalformed
 	}
 	if b, err = s.v.bytes(off+8, 4); err != nil {
 		return e, err
@@ -291,48 +290,59 @@ func (s *scanner) element(off int64) (element, error) {
 // skip gives the place behind an element.
 func (s *scanner) skip(e element, depth int) (int64, error) {
 	if e.length != undefined {
-		end := e.value + int64(e.length)
-		if end > s.v.size {
-			return 0, errTruncated
+		return e.end(), s.v.reach(e.end())
+	}
+	if e.tag == tagPixels && depth == 0 {
+		if end, ok := s.endsWithPixels(); ok {
+			return end, nil
 		}
-		return end, nil
 	}
-	if e.tag == tagPixels && depth == 0 && s.endsWithPixels() {
-		return s.v.size, nil
-	}
-	if e.vr == "UN" { // of undefined length: a sequence in implicit VR, little endian (PS3.5 §6.2.2, note 2)
-		inner := &scanner{v: s.v, order: binary.LittleEndian, elements: s.elements}
-		end, err := inner.items(e.value, depth+1)
-		s.elements = inner.elements
-		return end, err
-	}
-	return s.items(e.value, depth+1)
+	return s.sequence(e, depth+1, nil)
 }
 
 // endsWithPixels looks for the delimiter of encapsulated pixels at the end of the file: a shortcut past what may be many
 // thousands of fragments.
-func (s *scanner) endsWithPixels() bool {
-	b, err := s.v.bytes(s.v.size-8, 8)
-	return err == nil && tag(s.order.Uint16(b))<<16|tag(s.order.Uint16(b[2:])) == tagItemsEnd && s.order.Uint32(b[4:]) == 0
+func (s *scanner) endsWithPixels() (int64, bool) {
+	b, end := s.v.ending(8)
+	if b == nil {
+		return 0, false
+	}
+	last := tag(s.order.Uint16(b))<<16 | tag(s.order.Uint16(b[2:]))
+	return end, last == tagItemsEnd && s.order.Uint32(b[4:]) == 0
 }
 
-// items walks the items of a sequence, or the fragments of encapsulated pixels, up to their delimiter (PS3.5 §7.5, A.4).
-func (s *scanner) items(off int64, depth int) (int64, error) {
+// visit is called for the elements of a sequence's items, with the scanner that walks them.
+type visit func(*scanner, element) error
+
+// sequence walks the items of a sequence, or the fragments of encapsulated pixels, to its end (PS3.5 §7.5, A.4). Without
+// see, items of defined length are skipped.
+func (s *scanner) sequence(e element, depth int, see visit) (int64, error) {
+	if e.vr == "UN" { // then it is encoded in implicit VR, little endian (PS3.5 §6.2.2, note 2)
+		inner := &scanner{v: s.v, order: binary.LittleEndian, elements: s.elements}
+		end, err := inner.items(e, depth, see)
+		s.elements = inner.elements
+		return end, err
+	}
+	return s.items(e, depth, see)
+}
+
+func (s *scanner) items(sequence element, depth int, see visit) (int64, error) {
 	if depth > maxDepth {
 		return 0, fmt.Errorf("%w: sequences nest more than %d deep", errMalformed, maxDepth)
 	}
-	for {
+	off := sequence.value
+	for sequence.length == undefined || off < sequence.end() {
 		e, err := s.element(off)
 		if err != nil {
 			return 0, err
 		}
 		switch {
-		case e.tag == tagItemsEnd:
+		case e.tag == tagItemsEnd && sequence.length == undefined:
 			return e.value, nil
 		case e.tag != tagItem:
 			return 0, fmt.Errorf("%w: %v in place of an item", errMalformed, e.tag)
-		case e.length == undefined:
-			off, err = s.item(e.value, depth)
+		case e.length == undefined || see != nil:
+			off, err = s.item(e, depth, see)
 		default:
 			off, err = s.skip(e, depth)
 		}
@@ -340,41 +350,34 @@ func (s *scanner) items(off int64, depth int) (int64, error) {
 			return 0, err
 		}
 	}
+	if off != sequence.end() {
+		return 0, fmt.Errorf("%w: an item ends beyond its sequence", errMalformed)
+	}
+	return off, nil
 }
 
-// item walks the elements of an item of undefined length.
-func (s *scanner) item(off int64, depth int) (int64, error) {
-	for {
+// item walks the elements of an item.
+func (s *scanner) item(item element, depth int, see visit) (int64, error) {
+	off := item.value
+	for item.length == undefined || off < item.end() {
 		e, err := s.element(off)
 		if err != nil {
 			return 0, err
 		}
-		if e.tag == tagItemEnd {
+		if e.tag == tagItemEnd && item.length == undefined {
 			return e.value, nil
+		}
+		if see != nil {
+			if err := see(s, e); err != nil {
+				return 0, err
+			}
 		}
 		if off, err = s.skip(e, depth); err != nil {
 			return 0, err
 		}
 	}
-}
-
-// isVR tells whether s is a value representation (PS3.5 §6.2).
-func isVR(s string) bool {
-	switch s {
-	case "AE", "AS", "AT", "CS", "DA", "DS", "DT", "FL", "FD", "IS", "LO", "LT", "PN", "SH", "SL", "SS", "ST", "TM",
-		"UI", "UL", "US":
-		return true
-	default:
-		return longVR(s)
+	if off != item.end() {
+		return 0, fmt.Errorf("%w: an element ends beyond its item", errMalformed)
 	}
-}
-
-// longVR tells whether a value representation has a length of 4 bytes (PS3.5 §7.1.2).
-func longVR(s string) bool {
-	switch s {
-	case "OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV":
-		return true
-	default:
-		return false
-	}
+	return off, nil
 }

@@ -1,9 +1,10 @@
 package reader
 
 import (
+	"cmp"
 	"fmt"
+	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/medanchor/medanchor/document"
@@ -15,17 +16,38 @@ const padding = " \x00"
 
 // fill puts the values of a dataset, as text, into metadata.
 func fill(m *document.Metadata, value func(tag) string) error {
+	if err := fillIdentities(m, value); err != nil {
+		return err
+	}
+	text := func(t tag) string { return wire.Text(strings.Trim(value(t), padding)) }
+	m.PatientName = text(tagPatientName)
+	m.BirthDate = text(tagBirthDate)
+	m.Modality = text(tagModality)
+	m.Description = cmp.Or(text(tagDescription), text(tagSeriesText))
+	if m.SOPClassUID == encapsulatedPDF {
+		m.Description = cmp.Or(text(tagTitle), m.Description)
+	}
+	m.Time = objectTime(value)
+	m.Expected = count(value(tagInstances))
+	return nil
+}
+
+// fillIdentities fills in what is compared. Such a value is refused rather than cut or cleaned.
+func fillIdentities(m *document.Metadata, value func(tag) string) error {
+	var namespace, universal, mediaClass string
 	for _, f := range []struct {
 		field *string
 		tag   tag
 		limit int
 	}{
 		{&m.Patient.Identifier, tagPatientID, wire.MaxIdentifier},
-		{&m.Patient.Issuer, tagIssuer, wire.MaxIdentifier},
+		{&namespace, tagIssuer, wire.MaxIdentifier},
+		{&universal, tagUniversalID, wire.MaxIdentifier},
 		{&m.StudyUID, tagStudy, wire.MaxUID},
 		{&m.SeriesUID, tagSeries, wire.MaxUID},
 		{&m.InstanceUID, tagInstance, wire.MaxUID},
 		{&m.SOPClassUID, tagSOPClass, wire.MaxUID},
+		{&mediaClass, tagMediaClass, wire.MaxUID},
 	} {
 		s := strings.Trim(value(f.tag), padding)
 		if !wire.Clean(s, f.limit) || strings.ContainsRune(s, utf8.RuneError) {
@@ -36,11 +58,10 @@ func fill(m *document.Metadata, value func(tag) string) error {
 		}
 		*f.field = s
 	}
-	m.PatientName = wire.Text(strings.Trim(value(tagPatientName), padding))
-	m.BirthDate = wire.Text(strings.Trim(value(tagBirthDate), padding))
-	m.Modality = wire.Text(strings.Trim(value(tagModality), padding))
-	m.Description = wire.Text(strings.Trim(value(tagDescription), padding))
-	m.Time = studyTime(value(tagStudyDate), value(tagStudyTime), value(tagTimezone))
+	// PS3.3 C.12.1.1.1: the issuer is named by a local name, by a universal identifier, or by both for the same. Its type
+	// (0040,0033) tells OIDs, domain names and URIs apart, which nobody takes for each other.
+	m.Patient.Issuer = cmp.Or(namespace, universal)
+	m.SOPClassUID = cmp.Or(m.SOPClassUID, mediaClass)
 	return nil
 }
 
@@ -52,27 +73,11 @@ func plain(s string) bool {
 // uidValue trims a UID (PS3.5 §9.1: padded with NUL).
 func uidValue(b []byte) string { return strings.Trim(string(b), padding) }
 
-// studyTime joins DA, TM and the offset from UTC "+HHMM" (PS3.5 §6.2, PS3.3 C.12.1.1). Without an offset the time is
-// taken for UTC; what cannot be read gives the zero time.
-func studyTime(date, clock, offset string) time.Time {
-	date = strings.ReplaceAll(strings.Trim(date, padding), ".", "") // ACR-NEMA wrote YYYY.MM.DD
-	day, err := time.Parse("20060102", date)
-	if err != nil {
-		return time.Time{}
+// count reads a number of instances (IS); 0 if it is none that can be.
+func count(s string) int {
+	n, err := strconv.Atoi(strings.Trim(s, padding))
+	if err != nil || n < 0 || n > wire.MaxExpected {
+		return 0
 	}
-	clock = strings.ReplaceAll(strings.Trim(clock, padding), ":", "")
-	t := day
-	if whole, _, _ := strings.Cut(clock, "."); len(whole) <= 6 {
-		if of, err := time.Parse("150405"[:len(whole)], whole); err == nil && whole != "" {
-			t = day.Add(of.Sub(time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC)))
-		}
-	}
-	if zone, err := time.Parse("-0700", strings.Trim(offset, padding)); err == nil {
-		_, seconds := zone.Zone()
-		t = t.Add(-time.Duration(seconds) * time.Second)
-	}
-	if t.Year() < 1 {
-		return time.Time{}
-	}
-	return t.UTC()
+	return n
 }

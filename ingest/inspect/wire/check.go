@@ -2,7 +2,9 @@ package wire
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -15,6 +17,13 @@ const (
 	MaxUID        = 64  // PS3.5 §9.1
 	MaxIdentifier = 256 // LO: 64 characters of up to 4 bytes
 	MaxText       = 1024
+	MaxWords      = 2048 // of the beginning of a document's text
+)
+
+// The other bounds of metadata.
+const (
+	MaxNumbers  = 8         // NHS numbers found in a text
+	MaxExpected = 1_000_000 // instances of a study
 )
 
 // Check tells whether metadata of a file of the given size is within bounds: known words, valid UTF-8 without control
@@ -25,13 +34,33 @@ func Check(m document.Metadata, size int64) error {
 		return fmt.Errorf("%w: unknown format", ErrProtocol)
 	case !knownProblem(m.Problem):
 		return fmt.Errorf("%w: unknown problem", ErrProtocol)
-	case m.DatasetOffset < 0 || m.DatasetOffset > 0 && (m.DatasetOffset >= size || m.Format != document.FormatDICOM || !m.Problem.Understood()):
-		return fmt.Errorf("%w: a dataset outside the file", ErrProtocol)
-	case m.Pages < 0:
-		return fmt.Errorf("%w: a negative number of pages", ErrProtocol)
-	case !m.Time.IsZero() && (m.Time.Year() < 1 || m.Time.Year() > 9999):
+	case !offsetsInside(m, size):
+		return fmt.Errorf("%w: a dataset or pixels outside the file", ErrProtocol)
+	case m.Pages < 0 || m.Expected < 0 || m.Expected > MaxExpected:
+		return fmt.Errorf("%w: a number of pages or instances that cannot be", ErrProtocol)
+	case !inCalendar(m.Time) || !inCalendar(m.Time.UTC()):
 		return fmt.Errorf("%w: a time outside the calendar", ErrProtocol)
+	case len(m.Numbers) > MaxNumbers || slices.ContainsFunc(m.Numbers, notTenDigits):
+		return fmt.Errorf("%w: numbers that are no NHS numbers, or too many", ErrProtocol)
 	}
+	return checkTexts(m)
+}
+
+// offsetsInside tells whether the offsets may stand: only what was understood as DICOM to its end has any.
+func offsetsInside(m document.Metadata, size int64) bool {
+	if m.DatasetOffset == 0 && m.PixelOffset == 0 {
+		return true
+	}
+	return m.Format == document.FormatDICOM && m.Problem.Understood() &&
+		m.DatasetOffset >= 0 && m.DatasetOffset < size &&
+		(m.PixelOffset == 0 || m.PixelOffset > m.DatasetOffset && m.PixelOffset <= size)
+}
+
+func inCalendar(t time.Time) bool { return t.IsZero() || t.Year() >= 1 && t.Year() <= 9999 }
+
+func notTenDigits(s string) bool { return len(s) != 10 || strings.Trim(s, "0123456789") != "" }
+
+func checkTexts(m document.Metadata) error {
 	for _, s := range []struct {
 		value string
 		limit int
@@ -49,6 +78,7 @@ func Check(m document.Metadata, size int64) error {
 		{m.Description, MaxText},
 		{m.Parser, MaxText},
 		{m.Detail, MaxText},
+		{m.Text, MaxWords},
 	} {
 		if !Clean(s.value, s.limit) {
 			return fmt.Errorf("%w: text that is too long or not clean", ErrProtocol)
@@ -71,15 +101,28 @@ func Text(s string) string {
 		}
 		return r
 	}, strings.ToValidUTF8(s, "\uFFFD"))
-	s = strings.TrimSpace(s)
-	if len(s) <= MaxText {
+	return cut(strings.TrimSpace(s), MaxText)
+}
+
+// Words makes the beginning of a document's text clean, as Text does: all space between words becomes one blank, and the
+// rest is cut at MaxWords bytes.
+func Words(s string) string {
+	// Three times as much is enough to look at, for text without long runs of space.
+	words := strings.FieldsFunc(strings.ToValidUTF8(cut(s, 3*MaxWords), "\uFFFD"), func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsControl(r)
+	})
+	return strings.TrimSpace(cut(strings.Join(words, " "), MaxWords))
+}
+
+// cut gives at most the first limit bytes of s, and no part of a rune.
+func cut(s string, limit int) string {
+	if len(s) <= limit {
 		return s
 	}
-	end := MaxText
-	for !utf8.RuneStart(s[end]) {
-		end--
+	for limit > 0 && !utf8.RuneStart(s[limit]) {
+		limit--
 	}
-	return s[:end]
+	return s[:limit]
 }
 
 func knownFormat(f document.Format) bool {
@@ -94,7 +137,8 @@ func knownFormat(f document.Format) bool {
 func knownProblem(p document.Reason) bool {
 	switch p {
 	case "", document.ReasonNotUnderstood, document.ReasonTruncated, document.ReasonNoPatient,
-		document.ReasonNoInstance, document.ReasonTooLarge, document.ReasonEncrypted, document.ReasonInspectFailed:
+		document.ReasonNoInstance, document.ReasonTooLarge, document.ReasonEncrypted, document.ReasonInspectFailed,
+		document.ReasonMediaDirectory:
 		return true
 	default:
 		return false

@@ -17,12 +17,12 @@ import (
 )
 
 // Version is the protocol's version: parent and child are installed together and must agree.
-const Version = 1
+const Version = 2
 
 // The bounds.
 const (
 	// Head is how many of a file's first bytes go with the File frame.
-	Head = 16 << 10
+	Head = 64 << 10
 	// MaxRange is the longest range that a child may ask for at once, in bytes.
 	MaxRange = 1 << 20
 	// MaxRead is how much of one file, beyond its head, a child may ask for altogether.
@@ -56,7 +56,7 @@ type Mode byte
 // The modes.
 const (
 	Full    Mode = 0 // every parser
-	Careful Mode = 1 // where there is a choice (DICOM) only our own scanner, after a child has died on the file
+	Careful Mode = 1 // after a child has died on the file: DICOM by our own scanner alone, PDF without its text
 )
 
 // ErrProtocol means that the other side broke the protocol. A parent then replaces the child.

@@ -33,6 +33,7 @@ func TestReplyRoundTrip(t *testing.T) {
 	want := wire.Answer{Worn: true, Metadata: document.Metadata{
 		Format: document.FormatDICOM, DatasetOffset: 5, PatientName: "Ünïque^Name",
 		Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Problem: document.ReasonNoPatient,
+		PixelOffset: 10, Expected: 3, Text: "Seen today.", Numbers: []string{"9990000018"},
 	}}
 	if err := errors.Join(
 		wire.WriteRange(&pipe, wire.Range{Offset: 7, Length: 9}),
@@ -76,6 +77,23 @@ func TestHostileReplies(t *testing.T) {
 		"dataset cut short":     whole('A', `{"metadata":{"format":"dicom","dataset_offset":9,"problem":"truncated"}}`),
 		"dataset before":        whole('A', `{"metadata":{"format":"dicom","dataset_offset":-1}}`),
 		"dataset of a PDF":      whole('A', `{"metadata":{"format":"pdf","dataset_offset":1}}`),
+		"dataset of a failure":  whole('A', `{"metadata":{"format":"dicom","dataset_offset":9,"problem":"not-understood"}}`),
+		"pixels outside":        whole('A', `{"metadata":{"format":"dicom","dataset_offset":9,"pixel_offset":1001}}`),
+		"pixels before":         whole('A', `{"metadata":{"format":"dicom","pixel_offset":-1}}`),
+		"pixels in the meta":    whole('A', `{"metadata":{"format":"dicom","dataset_offset":9,"pixel_offset":9}}`),
+		"pixels cut short":      whole('A', `{"metadata":{"format":"dicom","pixel_offset":9,"problem":"truncated"}}`),
+		"pixels of a PDF":       whole('A', `{"metadata":{"format":"pdf","pixel_offset":9}}`),
+		"negative instances":    whole('A', `{"metadata":{"format":"dicom","expected":-1}}`),
+		"too many instances":    whole('A', `{"metadata":{"format":"dicom","expected":1000001}}`),
+		"year 10000 in UTC":     whole('A', `{"metadata":{"format":"pdf","time":"9999-12-31T23:00:00-02:00"}}`),
+		"year 0 in UTC":         whole('A', `{"metadata":{"format":"pdf","time":"0001-01-01T01:00:00+02:00"}}`),
+		"long text":             whole('A', `{"metadata":{"format":"pdf","text":"`+strings.Repeat("x", 2049)+`"}}`),
+		"lines of text":         whole('A', `{"metadata":{"format":"pdf","text":"a\nb"}}`),
+		"too many numbers": whole('A', `{"metadata":{"format":"pdf","numbers":[`+
+			strings.Repeat(`"9990000018",`, 8)+`"9990000018"]}}`),
+		"number of letters":     whole('A', `{"metadata":{"format":"pdf","numbers":["999000001x"]}}`),
+		"short number":          whole('A', `{"metadata":{"format":"pdf","numbers":["999"]}}`),
+		"problem of a person's": whole('A', `{"metadata":{"format":"dicom","problem":"pixels-changed"}}`),
 		"negative pages":        whole('A', `{"metadata":{"format":"pdf","pages":-1}}`),
 		"year 0":                whole('A', `{"metadata":{"format":"pdf","time":"0000-01-01T00:00:00Z"}}`),
 		"long identifier":       whole('A', `{"metadata":{"format":"dicom","patient":{"identifier":"`+long+`"}}}`),
@@ -91,8 +109,8 @@ func TestHostileReplies(t *testing.T) {
 	}
 }
 
-// FuzzReadReply: whatever a child writes, what the parent takes from it is within bounds.
-func FuzzReadReply(f *testing.F) {
+// FuzzReply: whatever a child writes, what the parent takes from it is within bounds.
+func FuzzReply(f *testing.F) {
 	f.Add([]byte(whole('A', `{"metadata":{"format":"dicom","dataset_offset":4,"patient":{"identifier":"9"}}}`)))
 	f.Add([]byte(whole('R', "\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x01")))
 	f.Add([]byte(frame('A', 1<<31, "")))
@@ -130,6 +148,24 @@ func TestText(t *testing.T) {
 	long := wire.Text(strings.Repeat("王", 1000))
 	if len(long) > wire.MaxText || len(long) < wire.MaxText-3 || !wire.Clean(long, wire.MaxText) {
 		t.Errorf("long text: %d bytes", len(long))
+	}
+}
+
+func TestWords(t *testing.T) {
+	for in, want := range map[string]string{
+		"  two\r\n\r\n\tlines ":  "two lines",
+		"not \xff UTF-8":         "not \uFFFD UTF-8",
+		"\x00\x1b":               "",
+		"\u00a0narrow\u2003gaps": "narrow gaps",
+	} {
+		if got := wire.Words(in); got != want || !wire.Clean(got, wire.MaxWords) {
+			t.Errorf("Words(%q) = %q, want %q", in, got, want)
+		}
+	}
+	for _, long := range []string{strings.Repeat("王", 1<<20), strings.Repeat("\xff a ", 1<<20)} {
+		if got := wire.Words(long); len(got) > wire.MaxWords || len(got) < wire.MaxWords-3 || !wire.Clean(got, wire.MaxWords) {
+			t.Errorf("long text: %d bytes", len(got))
+		}
 	}
 }
 
