@@ -202,3 +202,5 @@ func files(tb testing.TB, at string) (names []string) {
 	}
 	return names
 }
+
+func newSpool(o spool.Options) (*spool.Spool, error) { return spool.New(o, &pipeline{}) }

@@ -249,13 +249,13 @@ func (in *arrival) release() {
 // admitted counts an object that is durable.
 func (s *Spool) admitted(in *arrival) {
 	in.release()
+	s.written()
 	s.mu.Lock()
 	keep := s.kept < maxKept
 	if keep {
 		s.kept++
 		in.object.kept = in.file
 	}
-	s.trouble = nil
 	s.mu.Unlock()
 	if !keep {
 		_ = in.file.Close() // it is durable
@@ -286,19 +286,20 @@ func (s *Spool) drain(ctx context.Context) error {
 	}
 }
 
-// writeError is why an object was not taken. It is remembered if it is the disk's, until another is taken.
+// writeError is why an object was not taken. It is remembered if it is the disk's, until another is taken or a probe is.
 func (s *Spool) writeError(err error) error {
 	if _, ok := errors.AsType[*roomError](err); ok {
 		return err
-	}
-	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
-		err = fmt.Errorf("%w: %w: make room on it", document.ErrNoRoom, err)
 	}
 	var errno unix.Errno
 	if !errors.As(err, &errno) || s.remembered(err) {
 		return err
 	}
-	err = fmt.Errorf("write to the spool folder %s: %w: check its disk and its permissions", s.Path, err)
+	if errno == unix.ENOSPC || errno == unix.EDQUOT {
+		err = fmt.Errorf("write to the spool folder %s: %w: %w: make room on its disk", s.Path, document.ErrNoRoom, err)
+	} else {
+		err = fmt.Errorf("write to the spool folder %s: %w: check its disk and its permissions", s.Path, err)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.trouble == nil {

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"os"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/medanchor/medanchor/document"
 )
 
 const (
@@ -137,16 +140,46 @@ func (s *Spool) mind(ctx context.Context) {
 	}
 }
 
-// tidy removes what could not be removed, and looks at the directory: anew if it was gone, or holds what could not be opened.
+// tidy removes what could not be removed, and looks at the directory: whether it is there, whether it can be written to again,
+// and what is in it, if it was gone or holds what could not be opened.
 func (s *Spool) tidy() {
 	s.mu.Lock()
 	litter := maps.Clone(s.litter)
-	again := s.gone != nil || len(s.aside) > 0
+	again, trouble := s.gone != nil || len(s.aside) > 0, s.trouble != nil
 	s.mu.Unlock()
 	for name, h := range litter {
 		s.remove(h, name)
 	}
 	if again || s.present(s.current()) != nil {
 		_ = s.revisit() // it says so itself
+	}
+	if trouble {
+		s.probe()
+	}
+}
+
+// probe writes a file and removes it, to see whether what objects could not be written with is over. One that a stop leaves is
+// torn, and goes as others do.
+func (s *Spool) probe() {
+	h, name := s.current(), document.NewItemID(time.Now()).String()
+	f, err := h.Open(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return
+	}
+	_, err = f.Write(make([]byte, writeSize))
+	err = errors.Join(err, f.Close())
+	s.remove(h, name)
+	if err == nil {
+		s.written()
+	}
+}
+
+// written forgets what objects could not be written with: one was.
+func (s *Spool) written() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.trouble != nil {
+		s.Log.Info("the spool can be written to again", "door", s.Name)
+		s.trouble = nil
 	}
 }

@@ -1,0 +1,195 @@
+package spool_test
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/medanchor/medanchor/dicomwatch/spool"
+)
+
+// spooled gives the file of one object, under the options of its spool.
+func spooled(t *testing.T, o spool.Options, content []byte) (name string, file []byte) {
+	t.Helper()
+	o.Path = filepath.Join(t.TempDir(), "spool")
+	s := start(t, o, &pipeline{})
+	if err := send(t.Context(), s, content); err != nil {
+		t.Fatal(err)
+	}
+	name = files(t, o.Path)[0]
+	file, err := os.ReadFile(filepath.Join(o.Path, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name, file
+}
+
+// put makes the spool's directory hold this file alone.
+func put(t *testing.T, o spool.Options, name string, file []byte) {
+	t.Helper()
+	if err := errors.Join(os.RemoveAll(o.Path), os.Mkdir(o.Path, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(o.Path, name), file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Wherever a stop cut a file short, it is removed: nobody was told that it is safe.
+func TestWhatAStopCutShortIsRemoved(t *testing.T) {
+	o := options(t)
+	name, whole := spooled(t, o, content(1, 3*chunk+1000))
+	sizes := []int{0, 1, len(whole) - 1, len(whole) - 8, len(whole) - 26, len(whole) - 27}
+	for size := 10; size < 1000; size += 7 { // the head
+		sizes = append(sizes, size)
+	}
+	for size := 1000; size < len(whole); size += 4099 {
+		sizes = append(sizes, size)
+	}
+	for at := bytes.Index(whole, []byte("\n")); at < len(whole); at += chunk + 16 { // and where chunks end
+		sizes = append(sizes, min(len(whole)-1, at+16), at)
+	}
+	for _, size := range sizes {
+		put(t, o, name, whole[:size])
+		s, err := spool.New(o, &pipeline{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, _ := s.Waiting(); n != 0 || s.Err() != nil || len(files(t, o.Path)) != 0 {
+			t.Errorf("the first %d of %d bytes: %d objects wait, Err %v, files %v", size, len(whole), n, s.Err(), files(t, o.Path))
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// What was whole and does not open now is kept, and said; the rest goes its way.
+func TestWhatIsDamagedIsKept(t *testing.T) {
+	o := options(t)
+	name, whole := spooled(t, o, content(1, 3*chunk+1000))
+	flipped := func(at int) []byte {
+		file := bytes.Clone(whole)
+		file[at] ^= 0x01
+		return file
+	}
+	for what, file := range map[string][]byte{
+		"magic":              flipped(3),
+		"version":            bytes.Replace(whole, []byte("spool 1\n"), []byte("spool 2\n"), 1),
+		"length of the info": flipped(20),
+		"info":               flipped(100),
+		"last chunk":         flipped(len(whole) - 100),
+	} {
+		t.Run(what, func(t *testing.T) {
+			put(t, o, name, file)
+			p := &pipeline{}
+			s := start(t, o, p)
+			if n, _ := s.Waiting(); n != 0 || len(files(t, o.Path)) != 1 {
+				t.Errorf("%d objects wait, files %v", n, files(t, o.Path))
+			}
+			if err := s.Err(); err == nil || !strings.Contains(err.Error(), "1 objects in the spool") || strings.Contains(err.Error(), name) {
+				t.Errorf("Err = %v", err)
+			}
+		})
+	}
+}
+
+// A file is bound to its name: one that was copied is no second object.
+func TestACopyUnderAnotherNameDoesNotOpen(t *testing.T) {
+	o := options(t)
+	name, whole := spooled(t, o, content(1, 1000))
+	put(t, o, name[:len(name)-1]+"0", whole)
+	s := start(t, o, &pipeline{})
+	if n, _ := s.Waiting(); n != 0 || s.Err() == nil {
+		t.Errorf("%d objects wait, Err = %v", n, s.Err())
+	}
+}
+
+// With another vault's key nothing opens and nothing is removed; once the right key is back, all is offered.
+func TestAnotherKeyOpensNothingAndRemovesNothing(t *testing.T) {
+	o := options(t)
+	synctest.Test(t, func(t *testing.T) {
+		s := start(t, o, &pipeline{})
+		for n := range 3 {
+			if err := send(t.Context(), s, content(n, 100_000)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		other := o
+		other.Sealer = newVault(t)
+		s = start(t, other, &pipeline{})
+		if n, _ := s.Waiting(); n != 0 || s.Err() == nil || len(files(t, o.Path)) != 3 {
+			t.Errorf("with another key: %d wait, Err %v, %d files", n, s.Err(), len(files(t, o.Path)))
+		}
+		p := &pipeline{}
+		s = start(t, o, p)
+		stop := run(t.Context(), s)
+		synctest.Wait()
+		if err := stop(); err != nil || len(p.contents()) != 3 {
+			t.Errorf("with the key: %d objects, %v", len(p.contents()), err)
+		}
+	})
+}
+
+// Damage inside an object shows when it is read: it stays in the spool, and is said.
+func TestAChangedChunkIsNeverDelivered(t *testing.T) {
+	o := options(t)
+	name, whole := spooled(t, o, content(1, 3*chunk+1000))
+	whole[len(whole)/2] ^= 1
+	put(t, o, name, whole)
+	synctest.Test(t, func(t *testing.T) {
+		p := &pipeline{}
+		s := start(t, o, p)
+		stop := run(t.Context(), s)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if err := stop(); err != nil || len(p.contents()) != 0 || s.Err() == nil || len(files(t, o.Path)) != 1 {
+			t.Errorf("Run %v, %d objects, Err %v, files %v", err, len(p.contents()), s.Err(), files(t, o.Path))
+		}
+	})
+}
+
+// Files of others (lost+found of a disk of its own) are let alone.
+func TestForeignFilesAreLetAlone(t *testing.T) {
+	o := options(t)
+	put(t, o, "README", []byte("hello"))
+	if err := os.Mkdir(filepath.Join(o.Path, "lost+found"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, o, &pipeline{})
+	if n, _ := s.Waiting(); n != 0 || s.Err() != nil || len(files(t, o.Path)) != 2 {
+		t.Errorf("%d objects wait, Err %v, files %v", n, s.Err(), files(t, o.Path))
+	}
+}
+
+// What opened badly once is looked at again: a disk may come back.
+func TestWhatWasPutAsideIsLookedAtAgain(t *testing.T) {
+	o := options(t)
+	name, whole := spooled(t, o, content(1, 1000))
+	damaged := bytes.Clone(whole)
+	damaged[100] ^= 1
+	put(t, o, name, damaged)
+	synctest.Test(t, func(t *testing.T) {
+		p := &pipeline{}
+		s := start(t, o, p)
+		stop := run(t.Context(), s)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if s.Err() == nil || len(p.contents()) != 0 {
+			t.Errorf("damaged: Err %v, %d objects", s.Err(), len(p.contents()))
+		}
+		if err := os.WriteFile(filepath.Join(o.Path, name), whole, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if err := stop(); err != nil || s.Err() != nil || len(p.contents()) != 1 {
+			t.Errorf("repaired: Run %v, Err %v, %d objects", err, s.Err(), len(p.contents()))
+		}
+	})
+}
