@@ -130,7 +130,7 @@ func (d *desk) login(l Login, reader record.Participant) (token, error) {
 	}
 	c := d.challenge
 	c.Nonce = l.Nonce
-	if !signed(reader, c.Message(l.Reader), l.Signature) {
+	if !Signed(reader, c.Message(l.Reader), l.Signature) {
 		return token{}, fmt.Errorf("%w: the challenge is not signed with the key that the ledger binds to the participant: "+
 			"was the key replaced?", ErrLogin)
 	}
@@ -211,8 +211,8 @@ func (d *desk) keep(s *session, r *reading) {
 	s.reading[r.name] = r
 }
 
-// signed says whether a participant signed a message with the key that the ledger binds to them.
-func signed(p record.Participant, message, signature []byte) bool {
+// Signed says whether a participant signed a message with the key that the ledger binds to them.
+func Signed(p record.Participant, message, signature []byte) bool {
 	if record.FingerprintOf(p.MSPID, p.SigningKey) != p.Key {
 		return false
 	}
