@@ -9,12 +9,16 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/medanchor/medanchor/appliance/disk"
 	"github.com/medanchor/medanchor/chaincode/record"
 	"github.com/medanchor/medanchor/dicomwatch/folder"
+	"github.com/medanchor/medanchor/dicomwatch/scp"
+	"github.com/medanchor/medanchor/dicomwatch/spool"
 	"github.com/medanchor/medanchor/document"
 	"github.com/medanchor/medanchor/index"
 	"github.com/medanchor/medanchor/ingest"
@@ -52,6 +56,9 @@ type App struct {
 	anchorer *ingest.Anchorer
 	studies  *ingest.Stabiliser
 	folders  []*folder.Folder
+	spool    *spool.Spool
+	receiver *scp.Server // nil where none is configured
+	guard    *disk.Guard
 	releaser *release.Releaser
 	readings *reading.Server
 	metrics  *metrics
@@ -59,8 +66,12 @@ type App struct {
 	participant record.ParticipantID // this appliance
 	encryption  hpke.PrivateKey      // opens what is sealed to it
 
+	trays sync.Mutex // held while an item in a tray is decided on
+
 	handed    chan struct{} // a secret was handed over to this appliance
 	readersAt string        // URL of the reading service, once it listens
+	// Where the DICOM receiver listens, once it does; empty for nowhere.
+	receivesAt, receivesTLSAt string
 
 	peer  peer // as the follower of its blocks finds it
 	clean bool // the last run ended in order
@@ -186,21 +197,16 @@ func (a *App) openPipeline(ctx context.Context, trace func(document.Step)) error
 		Log: a.log, Rules: c.Patients.rules(), Workers: runtime.GOMAXPROCS(0),
 		Queued: a.anchorer.Kick, Trace: trace,
 	})
-	for _, f := range c.Folders {
-		if err := a.openFolder(f); err != nil {
-			return err
-		}
-	}
-	return nil
+	return a.openDoors(trace)
 }
 
-func (a *App) openFolder(c FolderConfig) error {
+func (a *App) openFolder(c FolderConfig, trace func(document.Step)) error {
 	options := folder.Options{
 		Name: c.Name, Path: c.Path, Disposal: c.Afterwards, Quiet: c.Quiet, Rescan: c.Rescan,
 		Kind: c.Kind, Issuer: c.Patient.Issuer, Log: a.log,
 	}
 	if c.Patient.Pattern != "" {
-		options.Patient = regexp.MustCompile(c.Patient.Pattern) // the configuration was checked
+		options.Patient = folder.ByPattern(regexp.MustCompile(c.Patient.Pattern)) // the configuration was checked
 	}
 	f, err := folder.New(options, a.pipeline)
 	if err != nil {
@@ -242,6 +248,7 @@ func (a *App) run(ctx context.Context) error {
 	for _, f := range a.folders {
 		group.Go(func() error { return f.Run(ctx) })
 	}
+	group.Go(func() error { return a.spool.Run(ctx) })
 	a.log.Info("appliance running", "version", a.version, "folders", len(a.folders))
 	err := group.Wait()
 	a.log.Info("appliance stopped")
@@ -277,6 +284,9 @@ func (a *App) sweep(ctx context.Context) error {
 
 // disposed says whether the source of an item is gone from its door.
 func (a *App) disposed(item document.Item) bool {
+	if item.Door == networkDoor {
+		return a.spool.Disposed(item.Path)
+	}
 	for _, f := range a.folders {
 		if f.Name == item.Door {
 			return f.Disposed(item.Path)

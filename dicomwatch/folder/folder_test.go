@@ -8,12 +8,15 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
+	"github.com/medanchor/medanchor/chaincode/record"
 	"github.com/medanchor/medanchor/dicomwatch/folder"
 	"github.com/medanchor/medanchor/document"
 )
@@ -41,6 +44,20 @@ func (i intake) next(t *testing.T) document.Delivery {
 	case <-time.After(10 * time.Second):
 		t.Fatal("nothing was offered")
 		return document.Delivery{}
+	}
+}
+
+// eventually waits until something holds.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	poll := time.NewTicker(5 * time.Millisecond)
+	defer poll.Stop()
+	for deadline := time.After(10 * time.Second); !holds(); {
+		select {
+		case <-poll.C:
+		case <-deadline:
+			t.Fatalf("never: %s", what)
+		}
 	}
 }
 
@@ -301,7 +318,10 @@ func TestOnlyRegularWholeFilesInsideAreOffered(t *testing.T) {
 	o := options(t)
 	outside := filepath.Join(t.TempDir(), "secret")
 	write(t, outside, "secret")
-	for _, name := range []string{".hidden", "copy.part", "copy.TMP", "copy.filepart", "backup~", ".dir/x", "done/old.dcm"} {
+	for _, name := range []string{
+		".hidden", ".a.dcm.x7Rq2Z", "copy.part", "copy.TMP", "copy.filepart", "copy.partial", "copy.crdownload", "backup~", "a.swp", "a.lock",
+		"~$letter.doc", ".dir/x", "done/old.dcm", "lost+found/x",
+	} {
 		write(t, filepath.Join(o.Path, name), "x")
 	}
 	if err := os.Symlink(outside, filepath.Join(o.Path, "link.dcm")); err != nil {
@@ -379,48 +399,63 @@ func TestWhatWasThereBeforeTheStartIsOffered(t *testing.T) {
 }
 
 func TestThePathTellsThePatient(t *testing.T) {
-	o := options(t)
-	o.Patient, o.Issuer = regexp.MustCompile(`^(?P<id>[^/]+)/`), "nhs"
-	in := start(t, o)
-	write(t, filepath.Join(o.Path, "9990000018", "letter.pdf"), "x")
-	if d := in.next(t); d.Patient != (document.PatientID{Issuer: "nhs", Identifier: "9990000018"}) {
-		t.Fatalf("patient %+v", d.Patient)
-	}
-	write(t, filepath.Join(o.Path, "nobody.pdf"), "x")
-	if d := in.next(t); d.Patient != (document.PatientID{}) {
-		t.Fatalf("patient %+v", d.Patient)
+	for name, tc := range map[string]struct {
+		rule folder.PatientRule
+		want map[string]string // identifiers by path
+	}{
+		"none":      {folder.PatientRule{}, map[string]string{"9990000018/letter.pdf": "", "nobody.pdf": ""}},
+		"by folder": {folder.ByFolder(), map[string]string{"9990000018/letter.pdf": "9990000018", "nobody.pdf": "", "a/b/c.pdf": "a"}},
+		"by pattern": {
+			folder.ByPattern(regexp.MustCompile(`_(?P<id>\d+)\.pdf$`)),
+			map[string]string{"x/letter_4711.pdf": "4711", "4712/letter.pdf": ""},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := options(t)
+			o.Patient, o.Issuer = tc.rule, "nhs"
+			for at := range tc.want {
+				write(t, filepath.Join(o.Path, at), "x")
+			}
+			in := start(t, o)
+			for range tc.want {
+				d := in.next(t)
+				at, err := filepath.Rel(o.Path, d.Claim.Path)
+				want := document.PatientID{Identifier: tc.want[at]}
+				if want.Identifier != "" {
+					want.Issuer = "nhs"
+				}
+				if err != nil || d.Patient != want || d.Issuer != "nhs" {
+					t.Errorf("%s is of %+v, issuer %q", at, d.Patient, d.Issuer)
+				}
+			}
+		})
 	}
 }
 
-func TestAFolderThatCannotBeReadIsTold(t *testing.T) {
+func TestTheRuleGoesWithEachDelivery(t *testing.T) {
 	o := options(t)
-	o.Path = filepath.Join(o.Path, "mounted")
-	if err := os.Mkdir(o.Path, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	f, _ := startFolder(t, o)
-	if err := f.Close(); err != nil { // as if its disk were gone
-		t.Fatal(err)
-	}
-	poll := time.NewTicker(10 * time.Millisecond)
-	defer poll.Stop()
-	for deadline := time.After(10 * time.Second); f.Err() == nil; {
-		select {
-		case <-poll.C:
-		case <-deadline:
-			t.Fatal("not told")
-		}
+	o.Accepts, o.Kind, o.Department = []document.Format{document.FormatPDF}, record.KindLetter, "Radiology"
+	in := start(t, o)
+	write(t, filepath.Join(o.Path, "a.pdf"), "x")
+	d := in.next(t)
+	if !slices.Equal(d.Accepts, o.Accepts) || d.Kind != o.Kind || d.Department != o.Department {
+		t.Errorf("%+v", d)
 	}
 }
 
 func TestNewSaysWhatToDo(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	write(t, file, "x")
-	for name, path := range map[string]string{"missing": filepath.Join(t.TempDir(), "none"), "a file": file} {
+	for path, want := range map[string]string{filepath.Join(t.TempDir(), "none"): "create it", file: "is not a directory"} {
 		o := options(t)
 		o.Path = path
-		if _, err := folder.New(o, nil); err == nil {
-			t.Errorf("%s is accepted", name)
+		if _, err := folder.New(o, nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v", err)
 		}
+	}
+	o := options(t)
+	o.Patience = o.Quiet
+	if _, err := folder.New(o, nil); err == nil {
+		t.Error("a patience that is over at once is accepted")
 	}
 }

@@ -2,15 +2,16 @@ package folder
 
 import (
 	"errors"
-	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/medanchor/medanchor/dicomwatch/dir"
 )
 
 // beingWritten says whether a program has the file open for writing, where that can be known: on a local file system the
 // kernel refuses a read lease then (fcntl(2), F_SETLEASE). File servers refuse leases for other reasons too, and tell
 // nothing; nor can it be known of a file of another user, unless with CAP_LEASE.
-func beingWritten(f *os.File) bool {
+func beingWritten(f dir.File) bool {
 	if !local(f) {
 		return false
 	}
@@ -23,7 +24,7 @@ func beingWritten(f *os.File) bool {
 	return false
 }
 
-func local(f *os.File) bool {
+func local(f dir.File) bool {
 	var fs unix.Statfs_t
 	if err := unix.Fstatfs(int(f.Fd()), &fs); err != nil {
 		return false

@@ -1,0 +1,116 @@
+package folder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path"
+	"path/filepath"
+	"slices"
+
+	"github.com/medanchor/medanchor/document"
+)
+
+// Acknowledge implements document.Door: it disposes of the sources, and makes that durable with one fsync a directory.
+func (f *Folder) Acknowledge(_ context.Context, claims []document.Claim) (gone []document.Claim, err error) {
+	if f.Disposal == Keep {
+		f.keep(claims)
+		return nil, nil
+	}
+	f.disposing.Lock()
+	defer f.disposing.Unlock()
+	d := f.newDisposal()
+	var errs []error
+	for _, c := range claims {
+		at, err := f.rel(c)
+		if err != nil {
+			errs = append(errs, errors.New("dispose of a source: it is outside the folder"))
+			continue
+		}
+		away, err := d.dispose(at, c)
+		f.settled(at, c, err)
+		if err != nil {
+			errs = append(errs, err)
+		}
+		if away {
+			gone = append(gone, c)
+		}
+	}
+	if err := d.sync(); err != nil {
+		return nil, errors.Join(append(errs, err)...)
+	}
+	for range gone {
+		f.Trace(document.StepDisposed)
+	}
+	return gone, errors.Join(errs...)
+}
+
+// keep remembers that the files were taken, so that they are not offered again until they change.
+func (f *Folder) keep(claims []document.Claim) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, c := range claims {
+		at, err := f.rel(c)
+		if err != nil {
+			continue
+		}
+		if known := f.offered(at, c); known != nil {
+			known.state, known.more, known.tries = kept, nil, 0
+			f.hints.add(at) // what became of it meanwhile was not looked at
+		}
+	}
+}
+
+// settled forgets a file that was disposed of, or has it offered again, for its acknowledgement to be tried again.
+func (f *Folder) settled(at string, c document.Claim, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	known := f.offered(at, c)
+	switch {
+	case known == nil:
+		return
+	case err == nil:
+		f.remove(at)
+	default:
+		known.owed, known.detail().held = true, fmt.Errorf("it is taken, and stays in the folder: %w", err)
+		f.rest(at, known, f.clock()+known.handedBack(f.Rescan, longestPause))
+	}
+	f.hints.add(at) // what became of it meanwhile was not looked at
+}
+
+// Disposed says whether the source that was found at this path has been disposed of: it is deleted, or it is in done/. A
+// folder whose disk is not mounted has neither, and one that keeps files disposes of none.
+func (f *Folder) Disposed(found string) bool {
+	at, err := filepath.Rel(f.Path, found)
+	if err != nil || f.Disposal == Keep {
+		return false
+	}
+	root := f.current()
+	if _, err := root.Stat(at); !errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	if f.Disposal == Delete {
+		return true
+	}
+	_, err = root.Stat(path.Join(doneDir, at))
+	return err == nil
+}
+
+// removeLitter tries again to remove the markers of files that are gone.
+func (f *Folder) removeLitter() {
+	f.mu.Lock()
+	litter := slices.Collect(maps.Keys(f.litter))
+	f.mu.Unlock()
+	if len(litter) == 0 {
+		return
+	}
+	f.disposing.Lock()
+	defer f.disposing.Unlock()
+	d := f.newDisposal()
+	for _, at := range litter {
+		d.removeMarker(at)
+	}
+	_ = d.sync() // a marker that comes back stands alone, and says nothing
+}

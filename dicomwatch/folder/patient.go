@@ -1,0 +1,103 @@
+package folder
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/medanchor/medanchor/document"
+)
+
+// PatientRule tells whose a file is that does not say so itself. The zero value tells of none.
+type PatientRule struct {
+	identify func(path string) (identifier string) // by the path inside the folder
+	sidecar  bool
+}
+
+// ByFolder takes the name of the first folder on the path as the patient's identifier.
+func ByFolder() PatientRule {
+	return PatientRule{identify: func(path string) string {
+		first, _, inFolder := strings.Cut(path, "/")
+		if !inFolder {
+			return ""
+		}
+		return first
+	}}
+}
+
+// ByPattern matches the path inside the folder (with slashes): the pattern's group "id" is the identifier.
+func ByPattern(pattern *regexp.Regexp) PatientRule {
+	id := pattern.SubexpIndex("id")
+	return PatientRule{identify: func(path string) string {
+		match := pattern.FindStringSubmatch(path)
+		if match == nil || id < 0 {
+			return ""
+		}
+		return match[id]
+	}}
+}
+
+// BySidecar reads a small JSON file beside each file, <name>.patient.json or <name without extension>.patient.json:
+// {"issuer": "...", "identifier": "..."}, of which the issuer may be left out. It goes where its file goes.
+func BySidecar() PatientRule { return PatientRule{sidecar: true} }
+
+// maxSidecar bounds a sidecar file, in bytes.
+const maxSidecar = 4096
+
+var errNotJSON = errors.New("is not a whole JSON object")
+
+// parseSidecar reads a sidecar file's content. It is strict, for a sidecar that is misread is another patient's.
+func parseSidecar(content []byte) (id document.PatientID, err error) {
+	if !utf8.Valid(content) {
+		return id, errors.New("is not UTF-8")
+	}
+	d := json.NewDecoder(bytes.NewReader(content))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return id, errNotJSON
+	}
+	fields := map[string]*string{"issuer": &id.Issuer, "identifier": &id.Identifier}
+	for d.More() {
+		if err := parseField(d, fields); err != nil {
+			return document.PatientID{}, err
+		}
+	}
+	if _, err := d.Token(); err != nil {
+		return document.PatientID{}, errNotJSON
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return document.PatientID{}, errors.New("goes on after its JSON object")
+	}
+	if strings.TrimSpace(id.Identifier) == "" {
+		return document.PatientID{}, errors.New(`has no "identifier"`)
+	}
+	return id, nil
+}
+
+// parseField reads one of the fields that are left.
+func parseField(d *json.Decoder, fields map[string]*string) error {
+	key, err := d.Token()
+	if err != nil {
+		return errNotJSON
+	}
+	name, _ := key.(string)
+	field := fields[name]
+	if field == nil {
+		return errors.New(`holds something else than one "issuer" and one "identifier"`)
+	}
+	delete(fields, name) // a second one may be another's
+	value, err := d.Token()
+	if err != nil {
+		return errNotJSON
+	}
+	text, ok := value.(string)
+	if !ok {
+		return fmt.Errorf("has a %q that is not a string", name)
+	}
+	*field = text
+	return nil
+}
