@@ -2,7 +2,6 @@ package scp
 
 import (
 	"context"
-	"errors"
 	"io"
 	"time"
 
@@ -100,14 +99,14 @@ func (a *association) write(to io.Writer, data *dataset, o dicomwatch.Object) (*
 	}
 	a.head = a.head[:0]
 	for peeked := false; ; {
-		fragment, err := data.next()
+		fragment, more, err := data.next()
 		switch {
-		case errors.Is(err, io.EOF) && data.size == 0:
-			return notUnderstood("the dataset is empty"), nil
-		case errors.Is(err, io.EOF):
-			return nil, nil
 		case err != nil:
 			return nil, err
+		case !more && data.size == 0:
+			return notUnderstood("the dataset is empty"), nil
+		case !more:
+			return nil, nil
 		case data.size > a.limits.Object:
 			return notUnderstood("the object is larger than what is taken"), nil
 		}
@@ -149,33 +148,31 @@ type dataset struct {
 
 func (a *association) dataset(in presentation) *dataset { return &dataset{a: a, in: in} }
 
-// next gives the next fragment, which is good until the next call; io.EOF after the last.
-func (d *dataset) next() ([]byte, error) {
+// next gives the next fragment, which is good until the next call; more is false after the last.
+func (d *dataset) next() (fragment []byte, more bool, err error) {
 	if d.done {
-		return nil, io.EOF
+		return nil, false, nil
 	}
 	v, err := d.a.fragment(true)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if v.Command || v.Context != d.in.id {
-		return nil, misplaced()
+		return nil, false, misplaced()
 	}
 	d.size += int64(len(v.Data))
 	d.done = v.Last
 	// What is refused is drained, but not for ever.
 	if d.size/2 > d.a.limits.Object {
-		return nil, &wire.ProtocolError{Reason: wire.AbortUnspecified, What: "a dataset does not end"}
+		return nil, false, &wire.ProtocolError{Reason: wire.AbortUnspecified, What: "a dataset does not end"}
 	}
-	return v.Data, nil
+	return v.Data, true, nil
 }
 
 // drain throws away what is left.
 func (d *dataset) drain() error {
 	for {
-		if _, err := d.next(); errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
+		if _, more, err := d.next(); !more {
 			return err
 		}
 	}

@@ -52,4 +52,4 @@ func ValidTitle(s string) bool {
 }
 
 // trimTitle takes off the padding: spaces by the standard, NULs by some.
-func trimTitle(s string) string { return strings.Trim(strings.TrimRight(s, "\x00"), " ") }
+func trimTitle(s string) string { return strings.TrimLeft(strings.TrimRight(s, " \x00"), " ") }
