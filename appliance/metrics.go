@@ -4,6 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/medanchor/medanchor/appliance/control"
 	"github.com/medanchor/medanchor/document"
 	"github.com/medanchor/medanchor/ledger"
 )
@@ -58,8 +59,10 @@ func (m *metrics) step(s document.Step) { m.steps.WithLabelValues(string(s)).Inc
 // observe adds what is read from the appliance at each scrape.
 func (m *metrics) observe(a *App) {
 	m.registry.MustRegister(&collector{
-		app:     a,
-		items:   prometheus.NewDesc("medanchor_items", "Items by where they ended.", []string{"state", "reason"}, nil),
+		app:   a,
+		items: prometheus.NewDesc("medanchor_items", "Items by where they ended.", []string{"state", "reason"}, nil),
+		trays: prometheus.NewDesc("medanchor_tray_items", "Items that wait for a person, some of them anchored already.",
+			[]string{"tray", "reason"}, nil),
 		bytes:   prometheus.NewDesc("medanchor_received_bytes", "Bytes of plaintext received.", nil, nil),
 		away:    prometheus.NewDesc("medanchor_ledger_away", "1 while the ledger does not take batches.", nil, nil),
 		indexed: prometheus.NewDesc("medanchor_indexed_blocks", "Blocks of the channel in the index.", nil, nil),
@@ -72,8 +75,8 @@ func (m *metrics) observe(a *App) {
 
 // collector reads the appliance at each scrape.
 type collector struct {
-	app                                             *App
-	items, bytes, away, indexed, free, expiry, held *prometheus.Desc
+	app                                                    *App
+	items, trays, bytes, away, indexed, free, expiry, held *prometheus.Desc
 }
 
 // Describe implements prometheus.Collector.
@@ -88,8 +91,14 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		gauge(c.items, float64(counts.Waiting), "waiting", "")
 		gauge(c.items, float64(counts.Anchored), string(document.Anchored), "")
 		gauge(c.items, float64(counts.Duplicates), string(document.Duplicate), "")
+		gauge(c.items, float64(counts.Discarded), string(document.Discarded), "")
 		for reason, n := range counts.Quarantined {
 			gauge(c.items, float64(n), string(document.Quarantined), string(reason))
+		}
+		for tray, reasons := range (control.Items{Quarantined: counts.Quarantined, Review: counts.Review}).Trays() {
+			for reason, n := range reasons {
+				gauge(c.trays, float64(n), string(tray), string(reason))
+			}
 		}
 		gauge(c.bytes, float64(counts.Bytes))
 	}

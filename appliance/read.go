@@ -35,6 +35,9 @@ func (a *App) find(id string) (document.Item, error) {
 	if errors.Is(err, state.ErrNotFound) {
 		return item, fmt.Errorf("item %s: %w in this hospital", id, control.ErrNotFound)
 	}
+	if err == nil && item.State == document.Discarded {
+		err = fmt.Errorf("item %s: %w any more: two people discarded it (medanchor tray show %s)", id, control.ErrNotFound, item.ID)
+	}
 	return item, err
 }
 

@@ -30,6 +30,10 @@ var (
 	ErrLedgerAway = errors.New("the ledger cannot be asked now")
 	// ErrBadRequest says that the request makes no sense.
 	ErrBadRequest = errors.New("bad request")
+	// ErrRefused says that the caller may not do this, or that it may not be done to this.
+	ErrRefused = errors.New("refused")
+	// ErrBusy says that something else is in the way for a moment: try again.
+	ErrBusy = errors.New("try again")
 )
 
 // Appliance answers the commands; appliance.App implements it.
@@ -44,21 +48,25 @@ type Appliance interface {
 	Refile(ctx context.Context, q RefileRequest) (Refiled, error)
 	// Patient gives the reference of a patient of this hospital.
 	Patient(ctx context.Context, q PatientQuery) (record.Reference, error)
+	Trays
 }
 
 // Status is the appliance at a glance.
 type Status struct {
-	Version string  `json:"version"`
-	MSPID   string  `json:"msp_id"`
-	Items   Items   `json:"items"`
-	Ledger  Ledger  `json:"ledger"`
-	Storage Storage `json:"storage"`
-	Reading Reading `json:"reading"`
+	Version string `json:"version"`
+	MSPID   string `json:"msp_id"`
+	// Participant is this appliance on the ledger.
+	Participant record.ParticipantID `json:"participant"`
+	Items       Items                `json:"items"`
+	Ledger      Ledger               `json:"ledger"`
+	Storage     Storage              `json:"storage"`
+	Reading     Reading              `json:"reading"`
+	DICOM       DICOM                `json:"dicom"`
 	// Held are files that stay at their door, by path, with the reason.
 	Held map[string]string `json:"held,omitempty"`
 }
 
-// Items are counts that reconcile: Received = Anchored + Duplicates + Waiting + the sum of Quarantined.
+// Items are counts that reconcile: Received = Anchored + Duplicates + Waiting + Discarded + the sum of Quarantined.
 type Items struct {
 	Received    int64                     `json:"received"`
 	Anchored    int64                     `json:"anchored"`
@@ -66,7 +74,10 @@ type Items struct {
 	Waiting     int64                     `json:"waiting"`
 	Variants    int64                     `json:"variants"` // among Anchored and Waiting
 	Quarantined map[document.Reason]int64 `json:"quarantined"`
-	Bytes       int64                     `json:"bytes"` // of plaintext received
+	Discarded   int64                     `json:"discarded"`
+	// Review is how many a person is to look at, among Anchored and Waiting.
+	Review map[document.Reason]int64 `json:"review,omitempty"`
+	Bytes  int64                     `json:"bytes"` // of plaintext received
 }
 
 // Ledger is how the channel is reached.
@@ -86,6 +97,23 @@ type Storage struct {
 	Data       string `json:"data"`
 	FreeBytes  uint64 `json:"free_bytes"`
 	StateBytes int64  `json:"state_bytes"`
+	// Full says why nothing is taken in; empty if something is.
+	Full string `json:"full,omitempty"`
+}
+
+// DICOM is the receiver, and the spool behind it.
+type DICOM struct {
+	Address    string `json:"address,omitempty"`     // where it takes associations; empty for nowhere
+	TLSAddress string `json:"tls_address,omitempty"` // with TLS
+	AETitle    string `json:"ae_title,omitempty"`
+
+	Associations int    `json:"associations"` // open now
+	Stored       uint64 `json:"stored"`       // since the start: objects that were answered with success
+	Refused      uint64 `json:"refused"`      // objects that were answered with a failure
+	Rejected     uint64 `json:"rejected"`     // associations that were
+	Spooled      int    `json:"spooled"`      // objects that wait for the pipeline
+	SpooledBytes int64  `json:"spooled_bytes"`
+	Trouble      string `json:"trouble,omitempty"` // what is wrong with the spool
 }
 
 // Reading is how people and other hospitals reach the documents.

@@ -25,6 +25,7 @@ type appliance struct {
 	all     bool
 	sought  control.PatientQuery
 	refiled control.RefileRequest
+	trays
 }
 
 func (a *appliance) Status(context.Context) (control.Status, error) {
@@ -121,7 +122,9 @@ func TestAnswersCross(t *testing.T) {
 func TestErrorsKeepTheirMeaning(t *testing.T) {
 	a := &appliance{}
 	client := control.NewClient(serve(t, a))
-	for _, sentinel := range []error{control.ErrNotFound, control.ErrLedgerAway, control.ErrBadRequest} {
+	for _, sentinel := range []error{
+		control.ErrNotFound, control.ErrLedgerAway, control.ErrBadRequest, control.ErrRefused, control.ErrBusy,
+	} {
 		a.err = fmt.Errorf("about it: %w", sentinel)
 		_, err := client.Get(t.Context(), "x")
 		if !errors.Is(err, sentinel) || err.Error() != a.err.Error() {

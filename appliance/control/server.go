@@ -25,6 +25,7 @@ func Handler(a Appliance) http.Handler {
 	mux.HandleFunc("POST /verify", posted(a.Verify))
 	mux.HandleFunc("POST /patient", posted(a.Patient))
 	mux.HandleFunc("POST /refile", posted(a.Refile))
+	handleTrays(mux, a)
 	mux.HandleFunc("GET /documents/{id}", func(w http.ResponseWriter, r *http.Request) {
 		content, err := a.Get(r.Context(), r.PathValue("id"))
 		if err != nil {
@@ -76,6 +77,8 @@ func sentinels() map[int]error {
 		http.StatusNotFound:           ErrNotFound,
 		http.StatusServiceUnavailable: ErrLedgerAway,
 		http.StatusBadRequest:         ErrBadRequest,
+		http.StatusForbidden:          ErrRefused,
+		http.StatusConflict:           ErrBusy,
 	}
 }
 

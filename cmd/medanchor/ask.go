@@ -40,9 +40,7 @@ func showStatus(out io.Writer, s control.Status) error {
 	fmt.Fprintf(w, "anchored\t%d (%d variants, with those waiting)\n", s.Items.Anchored, s.Items.Variants)
 	fmt.Fprintf(w, "duplicates\t%d\n", s.Items.Duplicates)
 	fmt.Fprintf(w, "waiting\t%d\n", s.Items.Waiting)
-	for _, reason := range slices.Sorted(maps.Keys(s.Items.Quarantined)) {
-		fmt.Fprintf(w, "quarantined\t%d: %s\n", s.Items.Quarantined[reason], reason.Explain())
-	}
+	showTrays(w, s.Items)
 	if s.Ledger.Away == "" {
 		fmt.Fprintf(w, "ledger\treachable, %d blocks, %d indexed\n", s.Ledger.Height, s.Ledger.Indexed)
 	} else {

@@ -36,7 +36,7 @@ Exit codes:
   3  verify: does not match, or is not anchored
   4  there is no such item, document, patient, participant or request
   5  the ledger cannot be asked now, the appliance is not running, or no holder can give a document now
-  6  the ledger's rules refuse it; get, access check: denied`
+  6  the ledger's rules, or the appliance's, refuse it; get, access check: denied`
 
 // The errors that decide the exit code, beside those of package control.
 var (
@@ -66,7 +66,7 @@ func execute(ctx context.Context, args []string, out, errOut io.Writer) int {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	//nolint:contextcheck // cobra hands the context to each command as it runs
 	root.AddCommand(c.initCommand(), c.runCommand(), c.configCommand(), c.statusCommand(), c.verifyCommand(),
-		c.getCommand(), c.recordsCommand(), c.recoveryKeyCommand(), c.versionCommand())
+		c.getCommand(), c.recordsCommand(), c.trayCommand(), c.recoveryKeyCommand(), c.versionCommand())
 	//nolint:contextcheck // as above
 	root.AddCommand(c.patientCommand(), c.teamCommand(), c.superviseCommand(), c.accessCommand(), c.recordCommand(), c.refileCommand(),
 		c.erasureCommand(), c.decisionCommand(), c.assistCommand(), c.appointmentCommand(), c.auditCommand())
@@ -122,9 +122,9 @@ func exitCode(err error) int {
 		return exitNotFound
 	case errors.Is(err, errUsage), errors.Is(err, control.ErrBadRequest), errors.Is(err, reading.ErrBadRequest):
 		return exitUsage
-	case errors.Is(err, errDenied), errors.Is(err, reading.ErrDenied), errors.Is(err, reading.ErrLogin):
+	case errors.Is(err, errDenied), errors.Is(err, control.ErrRefused), errors.Is(err, reading.ErrDenied), errors.Is(err, reading.ErrLogin):
 		return exitRefused
-	case errors.Is(err, reading.ErrAway), errors.Is(err, reading.ErrUnavailable):
+	case errors.Is(err, control.ErrBusy), errors.Is(err, reading.ErrAway), errors.Is(err, reading.ErrUnavailable):
 		return exitAway
 	}
 	if refused, ok := errors.AsType[*record.Error](err); ok {

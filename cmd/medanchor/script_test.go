@@ -59,6 +59,7 @@ func TestScripts(t *testing.T) {
 			"rot":        rot,
 			"code":       code,
 			"wallet":     identityFolder,
+			"first-item": firstItem,
 		},
 		RequireExplicitExec: true,
 	})
@@ -236,6 +237,16 @@ func waitReady(ts *testscript.TestScript, _ bool, args []string) {
 		status, err := control.NewClient(ts.MkAbs("data")).Status(ctx)
 		return err == nil && fmt.Sprint(status.Items.Received) == args[0]
 	})
+}
+
+// firstItem sets a variable to the ID of the first item that waits for a person: first-item VARIABLE.
+func firstItem(ts *testscript.TestScript, _ bool, args []string) {
+	items, err := control.NewClient(ts.MkAbs("data")).InTrays(context.Background(), control.TrayQuery{})
+	ts.Check(err)
+	if len(items) == 0 {
+		ts.Fatalf("nothing waits for a person")
+	}
+	ts.Setenv(args[0], items[0].Item.String())
 }
 
 // waitFile waits until a file is there.
