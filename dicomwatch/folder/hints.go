@@ -88,7 +88,12 @@ func (h *hints) watch(at string) {
 	if watcher == nil {
 		return
 	}
-	if err := watcher.Add(filepath.Join(h.root, at)); errors.Is(err, unix.ENOSPC) {
+	h.watched(watcher.Add(filepath.Join(h.root, at)))
+}
+
+// watched tells of a directory that cannot be watched because there are too many. Others are gone, or will be told of by the scan.
+func (h *hints) watched(err error) {
+	if errors.Is(err, unix.ENOSPC) {
 		h.tellOnce(errors.New("there are too many folders to watch: raise fs.inotify.max_user_watches"))
 	}
 }

@@ -2,6 +2,7 @@ package folder
 
 import (
 	"context"
+	"errors"
 	"path"
 	"slices"
 	"strings"
@@ -94,6 +95,14 @@ func (f *Folder) gone(at string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if known := f.files[at]; known != nil && known.state != offered {
-		f.remove(at)
+		f.forget(at, known)
 	}
+}
+
+// forget forgets a file that is not there any more. One whose disposal was said to have failed leaves its marker behind.
+func (f *Folder) forget(at string, known *file) {
+	if known.owed && f.Ready {
+		f.litter[at+readySuffix] = errors.New("it is tried again")
+	}
+	f.remove(at)
 }

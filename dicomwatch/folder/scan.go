@@ -40,7 +40,7 @@ func (f *Folder) finish() {
 	f.unread = len(f.refused)
 	for at, known := range f.files {
 		if known.round != f.round && known.state != offered && !f.unseen(at) {
-			f.remove(at)
+			f.forget(at, known)
 		}
 	}
 }
