@@ -233,8 +233,14 @@ func (r *receiver) silent(t *testing.T, secrets ...string) {
 // images makes n synthetic CT images of about size bytes.
 func images(t *testing.T, n, size int) []string {
 	t.Helper()
+	return imagesBy(t, 7, n, size)
+}
+
+// imagesBy makes other images for each seed.
+func imagesBy(t *testing.T, seed uint64, n, size int) []string {
+	t.Helper()
 	dir := t.TempDir()
-	if _, err := synth.Many(dir, 7, "north", n, size); err != nil {
+	if _, err := synth.Many(dir, seed, "north", n, size); err != nil {
 		t.Fatal(err)
 	}
 	files, err := filepath.Glob(filepath.Join(dir, "north", "dicom", "*", "*.dcm"))
