@@ -33,8 +33,9 @@ func Statfs(path string) (Space, error) {
 
 // bytes is n blocks of size bytes, or the most that an int64 holds.
 func bytes(n uint64, size int64) int64 {
-	if size > 0 && n > uint64(math.MaxInt64/size) {
+	blocks := int64(min(n, math.MaxInt64)) //nolint:gosec // compared
+	if size > 0 && blocks > math.MaxInt64/size {
 		return math.MaxInt64
 	}
-	return int64(n) * size //nolint:gosec // compared above
+	return blocks * size
 }

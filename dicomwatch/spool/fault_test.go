@@ -121,7 +121,7 @@ func survive(t *testing.T, o spool.Options, fault dirtest.Fault) {
 		if err != nil && !errors.Is(err, fault.Err) {
 			t.Errorf("it says %v", err)
 		}
-		if fault.Err == unix.ENOSPC && fault.Call == dirtest.Write && err != nil && !errors.Is(err, document.ErrNoRoom) {
+		if errors.Is(fault.Err, unix.ENOSPC) && fault.Call == dirtest.Write && err != nil && !errors.Is(err, document.ErrNoRoom) {
 			t.Errorf("a full disk is not no room: %v", err)
 		}
 	}
@@ -213,7 +213,8 @@ func TestItRecoversWhenTheDiskDoes(t *testing.T) {
 				s := start(t, o, &pipeline{})
 				disk.Fail(dirtest.Fault{Call: call, N: 1, Err: err, Stays: true})
 				for range 3 {
-					if got := send(t.Context(), s, content(1, 300_000)); !errors.Is(got, err) || errors.Is(got, document.ErrNoRoom) != (err == unix.ENOSPC) {
+					got := send(t.Context(), s, content(1, 300_000))
+					if !errors.Is(got, err) || errors.Is(got, document.ErrNoRoom) != errors.Is(err, unix.ENOSPC) {
 						t.Errorf("send = %v", got)
 					}
 				}

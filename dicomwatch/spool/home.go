@@ -30,11 +30,11 @@ func (s *Spool) makeHome() (*home, error) {
 	if err != nil {
 		return nil, pathless(err)
 	}
-	defer parent.Close()
-	if err := parent.MakeDir(filepath.Base(s.Path), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, err
+	err = parent.MakeDir(filepath.Base(s.Path), 0o700)
+	if err == nil || errors.Is(err, fs.ErrExist) {
+		err = parent.Sync(".")
 	}
-	if err := parent.Sync("."); err != nil {
+	if err := errors.Join(err, parent.Close()); err != nil {
 		return nil, err
 	}
 	return s.openHome()
@@ -67,25 +67,27 @@ func (s *Spool) syncHome(h *home) error {
 func (s *Spool) present(h *home) error {
 	at, err := s.OpenDir(s.Path)
 	if err != nil {
-		return s.away(pathless(err))
+		return s.away(h, pathless(err))
 	}
-	defer at.Close()
 	identity, err := at.Stat(".")
-	if err != nil {
-		return s.away(err)
+	if err = errors.Join(err, at.Close()); err != nil {
+		return s.away(h, err)
 	}
 	if !same(identity, h.identity) {
-		return s.away(errAway)
+		return s.away(h, errAway)
 	}
 	return nil
 }
 
-// away remembers that the spool's directory is gone, and says what to do.
-func (s *Spool) away(cause error) error {
+// away says what to do about a directory that is not at the spool's path, and remembers it, unless another is in use there.
+func (s *Spool) away(h *home, cause error) error {
 	err := fmt.Errorf("the spool folder %s: %w: mount its disk, or bring it back; until then nothing is taken in over the network",
 		s.Path, cause)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if h != s.home {
+		return err
+	}
 	if s.gone == nil {
 		s.Log.Error("nothing is taken in over the network: the spool folder is gone", "door", s.Name, "err", err)
 	}
@@ -99,14 +101,18 @@ func (s *Spool) revisit() error {
 	defer s.files.Unlock()
 	h, err := s.openHome()
 	if err != nil {
-		return s.away(err)
+		return s.away(s.current(), err)
 	}
-	if same(h.identity, s.current().identity) {
-		err = h.Close()
-		h = s.current()
+	now := s.current()
+	if same(h.identity, now.identity) {
+		_ = h.Close() // it was not used
+		h = now
 	}
-	if err = errors.Join(err, s.load(h)); err != nil {
-		return s.away(err)
+	if err := s.load(h); err != nil {
+		if h != now {
+			_ = h.Close()
+		}
+		return s.away(now, err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

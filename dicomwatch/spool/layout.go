@@ -143,7 +143,7 @@ func ended(src *source, size int64) bool {
 	if size < headSize+endSize || !src.full(end, size-endSize) {
 		return false
 	}
-	return bytes.Equal(end[8:], []byte(endMagic)) && binary.BigEndian.Uint64(end) < uint64(size) //nolint:gosec // a size
+	return bytes.Equal(end[8:], []byte(endMagic)) && binary.BigEndian.Uint64(end) < uint64(size)
 }
 
 // source reads a file, and remembers what a read failed with, so that a disk that fails is told from a file that is wrong.

@@ -54,7 +54,7 @@ func TestNoObjectIsTakenAtTheReserve(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer in.Discard()
+	defer func() { _ = in.Discard() }()
 	if len(pending) != 1 || pending[0] < 1000 || pending[0] > 3000 {
 		t.Errorf("asked for %d bytes, with an object of 1000 waiting", pending)
 	}
