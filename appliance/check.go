@@ -22,7 +22,7 @@ const checkTimeout = 10 * time.Second
 // Check tries what the configuration names, and returns every fault at once. It changes nothing, and may be run beside
 // the appliance.
 func Check(ctx context.Context, c Config) error {
-	errs := []error{checkVault(c), checkSwarmKey(c), checkInspector(ctx, c), checkLedger(ctx, c), checkReading(c)}
+	errs := []error{checkVault(c), checkSwarmKey(c), checkInspector(ctx, c), checkLedger(ctx, c), checkReading(c), checkReceiver(c.DICOM)}
 	for _, f := range c.Folders {
 		opened, err := folder.New(folder.Options{Name: f.Name, Path: f.Path, Disposal: f.Afterwards}, nil)
 		if err == nil {

@@ -241,6 +241,9 @@ func (c *Config) validateFolders() (errs []error) {
 			oneOf(key+".afterwards", string(f.Afterwards), string(folder.Done), string(folder.Keep), string(folder.Delete)),
 			patientPattern(key+".patient.pattern", f.Patient.Pattern),
 		)
+		if f.Name == networkDoor || f.Name == refileDoor {
+			errs = append(errs, fmt.Errorf("%s.name: %q is a door's of medanchor itself: choose another", key, f.Name))
+		}
 		if names[f.Name] {
 			errs = append(errs, fmt.Errorf("%s.name: %q stands twice", key, f.Name))
 		}

@@ -35,8 +35,10 @@ type DICOMTLSConfig struct {
 
 // SenderConfig is one device that may send.
 type SenderConfig struct {
-	AETitle    string   `yaml:"ae_title"`
-	Addresses  []string `yaml:"addresses"`
+	AETitle   string   `yaml:"ae_title"`
+	Addresses []string `yaml:"addresses"`
+	// Called are the AE titles that it may call; none for the receiver's own.
+	Called     []string `yaml:"called"`
 	Department string   `yaml:"department"`
 	Issuer     string   `yaml:"issuer"`
 }
@@ -63,7 +65,7 @@ func orNumber[N int | Bytes | float64](n *N, def N) {
 const (
 	maxAssociations = 1024
 	leastPDU        = 4 << 10 // PS3.8 knows no least; this is the least that is met
-	mostPDU         = 1 << 20
+	mostPDU         = 4 << 20
 )
 
 func (c DICOMConfig) validate() error {
@@ -100,6 +102,9 @@ func (s SenderConfig) validate(key string) error {
 	errs := []error{aeTitle(key+".ae_title", s.AETitle)}
 	if len(s.Addresses) == 0 {
 		errs = append(errs, fmt.Errorf("%s.addresses: missing: where it sends from, such as 10.1.2.3 or 10.1.2.0/24", key))
+	}
+	for i, title := range s.Called {
+		errs = append(errs, aeTitle(fmt.Sprintf("%s.called[%d]", key, i), title))
 	}
 	_, err := s.networks()
 	if err != nil {

@@ -23,7 +23,7 @@ func TestTheReceiverIsClosedByDefault(t *testing.T) {
 		"without a title":      {dicom: "{listen: ':104', senders: [{addresses: [10.1.2.3]}]}", want: "senders[0].ae_title: \"\" is no AE title"},
 		"a long title":         {dicom: "{listen: ':104', open: true, ae_title: A0123456789ABCDEF}", want: "dicom.ae_title"},
 		"no port":              {dicom: "{listen: 'here', open: true}", want: "write it as 0.0.0.0:11112"},
-		"a small PDU":          {dicom: "{listen: ':104', open: true, max_pdu: 100B}", want: "dicom.max_pdu: 100 B is not from 4.0 KiB to 1.0 MiB"},
+		"a small PDU":          {dicom: "{listen: ':104', open: true, max_pdu: 100B}", want: "dicom.max_pdu: 100 B is not from 4.0 KiB to 4.0 MiB"},
 		"many associations":    {dicom: "{listen: ':104', open: true, max_associations: 5000}", want: "dicom.max_associations"},
 		"not a size":           {dicom: "{listen: ':104', open: true, max_object: huge}", want: "is not a size: write it as 512MiB"},
 		"TLS":                  {dicom: "{open: true, tls: {listen: ':2762', certificate_file: /c, key_file: /k, client_ca_file: /a}}"},

@@ -18,6 +18,7 @@ const (
 	stateFile  = "state.db" // package state
 	indexFile  = "index.db" // package index
 	ipfsDir    = "ipfs"     // package vault/ipfs
+	spoolDir   = "spool"    // package dicomwatch/spool
 	cleanFile  = "clean"    // there while the folder is closed in order: nothing to sweep at the next start
 )
 

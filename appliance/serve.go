@@ -42,9 +42,16 @@ func (a *App) serve(ctx context.Context, group *errgroup.Group) error {
 	if err != nil {
 		return errors.Join(err, commands.Close(), local.Close())
 	}
+	senders, err := a.listenForSenders(ctx)
+	if err != nil {
+		return errors.Join(err, commands.Close(), local.Close(), readers.Close())
+	}
 	serveUntil(ctx, group, commands, control.Handler(a))
 	serveUntil(ctx, group, local, a.localHandler())
 	serveUntil(ctx, group, readers, a.readings.Handler())
+	for _, l := range senders {
+		group.Go(func() error { return l.serve(ctx, l.Listener) })
+	}
 	return nil
 }
 
@@ -119,6 +126,11 @@ func (a *App) readiness() readiness {
 			ready.Intake, ready.Folders[f.Name] = false, err.Error()
 		}
 	}
+	for _, err := range []error{a.guard.Room(0), a.spool.Err()} {
+		if err != nil {
+			ready.Intake, ready.Doors = false, append(ready.Doors, err.Error())
+		}
+	}
 	return ready
 }
 
@@ -139,6 +151,8 @@ type readiness struct {
 	Since      *time.Time `json:"since,omitempty"`
 	// Folders are those that cannot be read, by name, with the reason.
 	Folders map[string]string `json:"folders,omitempty"`
+	// Doors says why nothing is taken in at any door, or what is wrong with the spool.
+	Doors []string `json:"doors,omitempty"`
 }
 
 // Status implements control.Appliance.
@@ -148,10 +162,11 @@ func (a *App) Status(ctx context.Context) (control.Status, error) {
 		return control.Status{}, err
 	}
 	s := control.Status{
-		Version: a.version, MSPID: a.config.Ledger.MSPID,
+		Version: a.version, MSPID: a.config.Ledger.MSPID, Participant: a.participant,
 		Items: control.Items{
 			Received: counts.Received, Anchored: counts.Anchored, Duplicates: counts.Duplicates,
 			Waiting: counts.Waiting, Variants: counts.Variants, Quarantined: counts.Quarantined, Bytes: counts.Bytes,
+			Discarded: counts.Discarded, Review: counts.Review,
 		},
 		Storage: control.Storage{Data: a.config.Data},
 		Reading: control.Reading{URL: a.readersAt, Swarm: a.node.Addresses(), Releasing: a.releaser.Waiting()},
@@ -165,6 +180,10 @@ func (a *App) Status(ctx context.Context) (control.Status, error) {
 	}
 	if s.Storage.StateBytes, err = a.state.Size(); err != nil {
 		return s, err
+	}
+	s.DICOM = a.dicomStatus()
+	if err := a.guard.Room(0); err != nil {
+		s.Storage.Full = err.Error()
 	}
 	for _, f := range a.folders {
 		for path, why := range f.Held() {

@@ -21,6 +21,9 @@ import (
 	"github.com/medanchor/medanchor/test/synth"
 )
 
+// Modality is the AE title of a device that may send to a hospital, from the same machine. Its department is radiology.
+const Modality = "CT1"
+
 // Options describe a hospital.
 type Options struct {
 	// Dir is the hospital's folder; it is made. The appliance's data is below it, in data/.
@@ -119,6 +122,12 @@ func (h *Hospital) config(m *devnet.Member, o Options, identity ledger.Options, 
 				Patient: appliance.PatientRuleConfig{Issuer: synth.Issuer, Pattern: `^(?P<id>[^/]+)/`},
 			},
 		},
+		DICOM: appliance.DICOMConfig{
+			Listen: "127.0.0.1:0", AETitle: "MEDANCHOR",
+			Senders: []appliance.SenderConfig{{AETitle: Modality, Addresses: []string{"127.0.0.0/8"}, Department: "radiology"}},
+		},
+		// Tests say themselves when the disk is full.
+		Reserve: appliance.ReserveConfig{Bytes: 64 << 20, Percent: 0.01, InodesPercent: 0.01},
 		Inspect: appliance.InspectConfig{Program: o.Inspector, Workers: 2},
 		Reading: appliance.ReadingConfig{Listen: "127.0.0.1:0"},
 		Listen:  "127.0.0.1:0",

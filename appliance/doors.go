@@ -1,0 +1,180 @@
+package appliance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"path/filepath"
+
+	"github.com/medanchor/medanchor/appliance/control"
+	"github.com/medanchor/medanchor/appliance/disk"
+	"github.com/medanchor/medanchor/dicomwatch/scp"
+	"github.com/medanchor/medanchor/dicomwatch/spool"
+	"github.com/medanchor/medanchor/document"
+	"github.com/medanchor/medanchor/vault/seal"
+)
+
+// networkDoor is the door of what comes by C-STORE.
+const networkDoor = "c-store"
+
+// databaseGrowth is what the databases may take at any time, in bytes: bbolt makes a file longer by 16 MiB at once, twice in one
+// transaction that copies what it changes.
+const databaseGrowth = 64 << 20
+
+// openGuard makes what watches the reserve of the disk.
+func (a *App) openGuard() {
+	c := a.config.Reserve
+	a.guard = disk.New(disk.Options{
+		Path: a.config.Data, ReserveBytes: int64(c.Bytes), ReservePercent: c.Percent, InodePercent: c.InodesPercent,
+		Growth: func() int64 { return databaseGrowth }, Pending: a.spooled, Log: a.log,
+	})
+}
+
+// spooled is what waits in the spool, in bytes.
+func (a *App) spooled() int64 {
+	if a.spool == nil {
+		return 0
+	}
+	_, bytes := a.spool.Waiting()
+	return bytes
+}
+
+// openDoors opens the drop folders, the spool and, where one is configured, the DICOM receiver. The spool is opened without a
+// receiver too: something may wait in it.
+func (a *App) openDoors(trace func(document.Step)) (err error) {
+	a.openGuard()
+	for _, f := range a.config.Folders {
+		if err := a.openFolder(f, trace); err != nil {
+			return err
+		}
+	}
+	a.spool, err = spool.New(spool.Options{
+		Name: networkDoor, Path: filepath.Join(a.config.Data, spoolDir), Sealer: a.vault, Cipher: cipher{}, Log: a.log,
+		Room: a.guard.Room, Trace: trace,
+	}, a.pipeline)
+	if err != nil {
+		return err
+	}
+	a.open.push(spoolDir, a.spool.Close)
+	if !a.config.DICOM.On() {
+		return nil
+	}
+	options, err := receiverOptions(a.config.DICOM)
+	if err != nil {
+		return err
+	}
+	options.Spool, options.Log, options.Trace = a.spool, a.log, trace
+	a.receiver, err = scp.New(options)
+	return err
+}
+
+// receiverOptions reads the certificates that the configuration names.
+func receiverOptions(c DICOMConfig) (o scp.Options, err error) {
+	o = scp.Options{
+		AETitle: c.AETitle, Open: c.Open,
+		Limits: scp.Limits{
+			Associations: c.MaxAssociations, PDU: int(c.MaxPDU), Object: int64(c.MaxObject), Idle: c.Idle, ARTIM: c.ARTIM,
+		},
+	}
+	for _, s := range c.Senders {
+		networks, err := s.networks()
+		if err != nil {
+			return o, err
+		}
+		o.Senders = append(o.Senders, scp.Sender{
+			AETitle: s.AETitle, Networks: networks, Called: s.Called, Department: s.Department, Issuer: s.Issuer,
+		})
+	}
+	if c.TLS.Listen != "" {
+		if o.TLS, err = scp.TLSConfig(c.TLS.CertificateFile, c.TLS.KeyFile, c.TLS.ClientCAFile); err != nil {
+			return o, err
+		}
+	}
+	return o, nil
+}
+
+// association is a listener of the DICOM receiver, and what serves it.
+type association struct {
+	net.Listener
+	serve func(context.Context, net.Listener) error
+}
+
+// listenForSenders opens the listeners of the DICOM receiver, if there is one.
+func (a *App) listenForSenders(ctx context.Context) (listeners []association, err error) {
+	if a.receiver == nil {
+		return nil, nil
+	}
+	c := a.config.DICOM
+	for _, l := range []struct {
+		key, address string
+		at           *string
+		serve        func(context.Context, net.Listener) error
+	}{
+		{"dicom.listen", c.Listen, &a.receivesAt, a.receiver.Serve},
+		{"dicom.tls.listen", c.TLS.Listen, &a.receivesTLSAt, a.receiver.ServeTLS},
+	} {
+		if l.address == "" {
+			continue
+		}
+		var config net.ListenConfig
+		listener, err := config.Listen(ctx, "tcp", l.address)
+		if err != nil {
+			for _, opened := range listeners {
+				err = errors.Join(err, opened.Close())
+			}
+			return nil, fmt.Errorf("listen for DICOM: %w: change %s in the configuration", err, l.key)
+		}
+		*l.at = listener.Addr().String()
+		listeners = append(listeners, association{listener, l.serve})
+	}
+	a.log.Info("DICOM receiver", "ae_title", c.AETitle, "address", a.receivesAt, "tls_address", a.receivesTLSAt)
+	if c.Open {
+		a.log.Warn("the DICOM receiver is open: whoever reaches it may send")
+	}
+	return listeners, nil
+}
+
+// cipher encrypts for the spool.
+type cipher struct{}
+
+// NewFile implements spool.Cipher.
+func (cipher) NewFile(dst io.Writer) (key [16]byte, file io.WriteCloser, err error) {
+	return seal.NewFile(dst)
+}
+
+// OpenAt implements spool.Cipher.
+func (cipher) OpenAt(key [16]byte, payload io.ReaderAt, size int64) (io.ReaderAt, int64, error) {
+	return seal.OpenAt(key, payload, size)
+}
+
+// checkReceiver reads what the receiver needs.
+func checkReceiver(c DICOMConfig) error {
+	if !c.On() {
+		return nil
+	}
+	_, err := receiverOptions(c)
+	return err
+}
+
+// dicomStatus is the receiver at a glance.
+func (a *App) dicomStatus() (s control.DICOM) {
+	s.Spooled, s.SpooledBytes = a.spool.Waiting()
+	if err := a.spool.Err(); err != nil {
+		s.Trouble = err.Error()
+	}
+	if a.receiver == nil {
+		return s
+	}
+	stats := a.receiver.Stats()
+	s.Address, s.TLSAddress, s.AETitle = a.receivesAt, a.receivesTLSAt, a.config.DICOM.AETitle
+	s.Associations, s.Stored = stats.Associations, stats.Stored
+	for _, n := range stats.Refused {
+		s.Refused += n
+	}
+	for _, n := range stats.Rejected {
+		s.Rejected += n
+	}
+	return s
+}
