@@ -278,3 +278,58 @@ func TestCommitsShareTheDirectorysFsync(t *testing.T) {
 		}
 	})
 }
+
+// What cannot be removed is not said to be gone; the pipeline acknowledges it again, and does not take it twice.
+func TestWhatCannotBeRemovedIsAcknowledgedAgain(t *testing.T) {
+	o := options(t)
+	synctest.Test(t, func(t *testing.T) {
+		var disk dirtest.Disk
+		o.OpenDir = disk.Open
+		p := &pipeline{}
+		s := start(t, o, p)
+		stop := run(t.Context(), s)
+		disk.Fail(dirtest.Fault{Call: dirtest.Remove, N: 1, Err: unix.EIO, Stays: true})
+		if err := send(t.Context(), s, content(1, 1000)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n, _ := s.Waiting(); p.gone != 0 || len(p.errs) < 2 || !errors.Is(p.errs[0], unix.EIO) || n != 1 || !errors.Is(s.Err(), unix.EIO) {
+			t.Errorf("%d gone, %v, %d wait, Err %v", p.gone, p.errs, n, s.Err())
+		}
+		disk.Heal()
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if err := errors.Join(stop(), s.Err()); err != nil || p.gone != 1 || len(p.contents()) != 1 || len(files(t, o.Path)) != 0 {
+			t.Errorf("once it can: %v, %d gone, taken %d times, files %v", err, p.gone, len(p.contents()), files(t, o.Path))
+		}
+	})
+}
+
+func TestAcknowledgeSyncsTheDirectoryOnce(t *testing.T) {
+	o := options(t)
+	var disk dirtest.Disk
+	o.OpenDir = disk.Open
+	synctest.Test(t, func(t *testing.T) {
+		var claims []document.Claim
+		s := start(t, o, &pipeline{take: func(d document.Delivery) error {
+			claims = append(claims, d.Claim)
+			return errors.New("later")
+		}})
+		for n := range 10 {
+			if err := send(t.Context(), s, content(n, 1000)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		stop := run(t.Context(), s)
+		synctest.Wait()
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+		before := disk.Counts()[dirtest.SyncDir]
+		gone, err := s.Acknowledge(t.Context(), claims)
+		if syncs := disk.Counts()[dirtest.SyncDir] - before; err != nil || len(gone) != 10 || syncs != 1 {
+			t.Errorf("Acknowledge = %d gone, %v, with %d fsyncs", len(gone), err, syncs)
+		}
+	})
+}

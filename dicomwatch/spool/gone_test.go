@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/medanchor/medanchor/document"
 )
 
@@ -143,6 +145,48 @@ func TestADirectoryThatIsAnotherWithTheSameFiles(t *testing.T) {
 		}
 		if got, n := len(p.contents()), len(files(t, o.Path)); got != 300 || n != 0 {
 			t.Errorf("%d objects reached the pipeline, %d files are left", got, n)
+		}
+	})
+}
+
+// A mount point whose disk is away is not taken into use: what is put there is hidden once the disk is back. What waits on the
+// disk is still within reach.
+func TestAMountPointWithoutItsDiskIsNotTakenIntoUse(t *testing.T) {
+	o := options(t)
+	if err := os.Mkdir(o.Path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("medanchor-test", o.Path, "tmpfs", 0, "size=8m"); err != nil {
+		t.Skipf("a tmpfs of its own is needed, and mounting one is not permitted: %v", err)
+	}
+	mounted := true
+	t.Cleanup(func() {
+		if mounted {
+			_ = unix.Unmount(o.Path, unix.MNT_DETACH)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		p := &pipeline{}
+		s := start(t, o, p)
+		for n := range 300 {
+			if err := send(t.Context(), s, content(n, 100)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := unix.Unmount(o.Path, unix.MNT_DETACH); err != nil {
+			t.Fatal(err)
+		}
+		mounted = false
+		for range 3 {
+			if err := send(t.Context(), s, content(301, 100)); err == nil || !strings.Contains(err.Error(), "mount its disk") {
+				t.Errorf("send = %v", err)
+			}
+		}
+		stop := run(t.Context(), s)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if err := stop(); err != nil || len(p.contents()) != 300 || s.Err() == nil || len(files(t, o.Path)) != 0 {
+			t.Errorf("Run %v, %d objects reached the pipeline, Err %v, files %v", err, len(p.contents()), s.Err(), files(t, o.Path))
 		}
 	})
 }

@@ -21,8 +21,11 @@ type home struct {
 	sync     *shared // of its entries
 }
 
-// errAway says that the spool's directory is not at its path.
-var errAway = errors.New("it is not where it was")
+// What is told of a directory at the spool's path that is not the spool's.
+var (
+	errAway = errors.New("it is not where it was")
+	errDisk = errors.New("there is a directory on another disk now, which is taken into use at the next start")
+)
 
 // makeHome makes the spool's directory if there is none, durably, and opens it.
 func (s *Spool) makeHome() (*home, error) {
@@ -73,7 +76,7 @@ func (s *Spool) present(h *home) error {
 	if err = errors.Join(err, at.Close()); err != nil {
 		return s.away(h, err)
 	}
-	if !same(identity, h.identity) {
+	if isHome, _ := same(identity, h.identity); !isHome {
 		return s.away(h, errAway)
 	}
 	return nil
@@ -95,7 +98,8 @@ func (s *Spool) away(h *home, cause error) error {
 	return err
 }
 
-// revisit looks for the directory at the spool's path. One that is new there is taken into use, with what is in it.
+// revisit looks for the directory at the spool's path. One that is new there is taken into use, with what is in it; but not one
+// on another disk: a mount point whose disk is away is such, and what is put there is hidden once the disk is back.
 func (s *Spool) revisit() error {
 	s.files.Lock()
 	defer s.files.Unlock()
@@ -104,13 +108,18 @@ func (s *Spool) revisit() error {
 		return s.away(s.current(), err)
 	}
 	now := s.current()
-	if same(h.identity, now.identity) {
+	isNow, sameDisk := same(h.identity, now.identity)
+	if isNow {
 		_ = h.Close() // it was not used
 		h = now
 	}
-	if err := s.load(h); err != nil {
+	err = errDisk
+	if sameDisk {
+		err = s.load(h)
+	}
+	if err != nil {
 		if h != now {
-			_ = h.Close()
+			_ = h.Close() // likewise
 		}
 		return s.away(now, err)
 	}
@@ -235,11 +244,12 @@ func (s *Spool) remove(h *home, name string) {
 	s.litter[name] = h
 }
 
-// same says whether two descriptions are of the same file.
-func same(a, b fs.FileInfo) bool {
+// same says whether two descriptions are of the same file, and whether they are of files on the same disk.
+func same(a, b fs.FileInfo) (file, disk bool) {
 	x, ok1 := a.Sys().(*syscall.Stat_t)
 	y, ok2 := b.Sys().(*syscall.Stat_t)
-	return ok1 && ok2 && x.Dev == y.Dev && x.Ino == y.Ino
+	disk = ok1 && ok2 && x.Dev == y.Dev
+	return disk && x.Ino == y.Ino, disk
 }
 
 // pathless is err without the path that the os package puts into it.
