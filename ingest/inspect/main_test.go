@@ -21,16 +21,31 @@ import (
 var programs = map[string]func(){
 	"dies": func() {
 		greet(wire.Version, "")
-		_, _, _, _ = wire.ReadFile(os.Stdin)
+		_, _ = readFile()
 		os.Exit(3)
 	},
 	"careful": func() { // dies on its first file unless told to be careful
 		greet(wire.Version, "")
-		_, mode, _, _ := wire.ReadFile(os.Stdin)
-		if mode == wire.Full {
+		f, _ := readFile()
+		if f.Mode == wire.Full {
 			os.Exit(3)
 		}
 		answer(wire.Answer{Metadata: document.Metadata{Format: document.FormatDICOM, Parser: "header"}})
+	},
+	"hangs-first": func() { // hangs on its first file unless told to be careful
+		greet(wire.Version, "")
+		f, _ := readFile()
+		if f.Mode == wire.Full {
+			_, _ = io.Copy(io.Discard, os.Stdin)
+		}
+		answer(wire.Answer{Metadata: document.Metadata{Format: document.FormatDICOM, Parser: "header"}})
+	},
+	"slow-to-start": func() { // after the first
+		if err := os.Mkdir(filepath.Join(filepath.Dir(os.Args[0]), "started"), 0o700); err == nil {
+			greet(wire.Version, "")
+			return // dies while it is idle
+		}
+		_, _ = io.Copy(io.Discard, os.Stdin)
 	},
 	"hangs": func() {
 		greet(wire.Version, "")
@@ -39,7 +54,7 @@ var programs = map[string]func(){
 	"liar": func() {
 		greet(wire.Version, "")
 		for {
-			if _, _, _, err := wire.ReadFile(os.Stdin); err != nil {
+			if _, err := readFile(); err != nil {
 				return
 			}
 			answer(wire.Answer{Metadata: document.Metadata{Format: document.FormatDICOM, DatasetOffset: 1 << 40}})
@@ -47,7 +62,7 @@ var programs = map[string]func(){
 	},
 	"greedy": func() { // asks without end
 		greet(wire.Version, "")
-		if _, _, _, err := wire.ReadFile(os.Stdin); err != nil {
+		if _, err := readFile(); err != nil {
 			return
 		}
 		for wire.WriteRange(os.Stdout, wire.Range{Length: wire.MaxRange}) == nil {
@@ -58,7 +73,7 @@ var programs = map[string]func(){
 	},
 	"worn": func() { // serves one file and wants to be replaced
 		greet(wire.Version, "")
-		_, _, _, _ = wire.ReadFile(os.Stdin)
+		_, _ = readFile()
 		answer(wire.Answer{
 			Metadata: document.Metadata{Format: document.FormatText, Pages: os.Getpid()},
 			Worn:     true,
@@ -85,6 +100,8 @@ var programs = map[string]func(){
 func greet(version int, problem string) {
 	_ = wire.WriteJSON(os.Stdout, wire.TypeHello, wire.Hello{Version: version, Error: problem})
 }
+
+func readFile() (wire.File, error) { return wire.ReadFile(os.Stdin, new([]byte)) }
 
 func answer(a wire.Answer) { _ = wire.WriteJSON(os.Stdout, wire.TypeAnswer, a) }
 

@@ -118,6 +118,35 @@ func TestSecondAttemptIsCareful(t *testing.T) {
 	}
 }
 
+// TestTimeOfAFile: both attempts together take no longer than a file may, and the second has its share.
+func TestTimeOfAFile(t *testing.T) {
+	const limit = 2 * time.Second
+	for name, want := range map[string]document.Reason{"hangs": document.ReasonInspectFailed, "hangs-first": ""} {
+		p := pool(t, inspect.Options{Children: 1, Timeout: limit, Program: program(t, t.TempDir(), name)})
+		began := time.Now()
+		m := inspectBytes(t, p, []byte("anything"))
+		if took := time.Since(began); m.Problem != want || took > limit+limit/4 || took < limit/2 {
+			t.Errorf("%s: %q (%s) after %v, want %q", name, m.Problem, m.Detail, took, want)
+		}
+	}
+}
+
+// TestChildThatDoesNotStart: that no child is ready in time is not the file's fault.
+func TestChildThatDoesNotStart(t *testing.T) {
+	p := pool(t, inspect.Options{Children: 1, Timeout: time.Second, Program: program(t, t.TempDir(), "slow-to-start")})
+	for _, pid := range childrenOf(t, os.Getpid()) {
+		awaitDeath(t, pid)
+	}
+	began := time.Now()
+	m, err := p.Inspect(t.Context(), strings.NewReader("text"), 4)
+	if err == nil || !strings.Contains(err.Error(), "overloaded") || errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %+v, %v", m, err)
+	}
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
+
 func TestWornChildIsReplaced(t *testing.T) {
 	p := pool(t, inspect.Options{Children: 1, Program: program(t, t.TempDir(), "worn")})
 	a, b := inspectBytes(t, p, []byte("a")), inspectBytes(t, p, []byte("b"))

@@ -27,10 +27,10 @@ type child struct {
 
 // job is one attempt at one file.
 type job struct {
-	src  io.ReaderAt
-	size int64
-	head []byte
-	mode wire.Mode
+	src     io.ReaderAt
+	size    int64
+	opening *wire.Opening // with the head
+	mode    wire.Mode
 }
 
 // fault is a child's death, silence or breach of protocol, as opposed to an error of our own side.
@@ -150,7 +150,7 @@ func (c *child) inspect(ctx context.Context, j job, limit time.Duration) (docume
 // converse sends the file and serves the child's requests until it answers. EPIPE from the first write means that the
 // child was dead before; later trouble with the child is a fault.
 func (c *child) converse(j job) (wire.Answer, error) {
-	if err := wire.WriteFile(c.in, j.size, j.mode, j.head); err != nil {
+	if err := j.opening.Send(c.in, j.mode); err != nil {
 		if errors.Is(err, syscall.EPIPE) {
 			return wire.Answer{}, err
 		}
@@ -190,7 +190,7 @@ func (c *child) serve(src io.ReaderAt, r wire.Range) error {
 // describe says what the pipe's errors mean.
 func describe(err error) error {
 	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		return errors.New("inspector ran out of time")
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.EPIPE):
 		return errors.New("inspector died")

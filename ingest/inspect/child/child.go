@@ -41,8 +41,9 @@ func Run(in io.Reader, out io.Writer) error {
 	if hello.Error != "" {
 		return errors.New(hello.Error)
 	}
+	c := &child{in: in, out: out}
 	for {
-		err := serve(in, out)
+		err := c.serve()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
@@ -52,18 +53,25 @@ func Run(in io.Reader, out io.Writer) error {
 	}
 }
 
+// child reads the files that arrive on in.
+type child struct {
+	in    io.Reader
+	out   io.Writer
+	store []byte // of a file's first bytes
+}
+
 // serve inspects one file.
-func serve(in io.Reader, out io.Writer) error {
-	size, mode, head, err := wire.ReadFile(in)
+func (c *child) serve() error {
+	f, err := wire.ReadFile(c.in, &c.store)
 	if err != nil {
 		return err
 	}
-	src := &remote{in: in, out: out, size: size, head: head}
-	m, busy := reader.Read(src, head, size, mode)
+	src := &remote{in: c.in, out: c.out, size: f.Size, head: f.Head}
+	m, busy := reader.Read(src, f.Head, f.Size, f.Mode)
 	if src.broken != nil {
 		return fmt.Errorf("read from the parent: %w", src.broken)
 	}
-	return wire.WriteJSON(out, wire.TypeAnswer, wire.Answer{Metadata: m, Worn: busy || worn()})
+	return wire.WriteJSON(c.out, wire.TypeAnswer, wire.Answer{Metadata: m, Worn: busy || worn()})
 }
 
 // worn tells whether a successor is wanted.

@@ -154,7 +154,7 @@ func (r *repertoire) add(number string, first bool) {
 		if first && s.g1 && r.g1 == nil {
 			r.g1 = &s
 		}
-		if first && !s.g1 && s.width == 1 {
+		if first && !s.g1 && s.width == 1 && number != "6" {
 			r.g0 = &s
 		}
 	}
@@ -180,6 +180,8 @@ func (r *repertoire) onlyG1() *set {
 // usual cause, and it keeps different bytes different.
 func (r repertoire) text(b []byte, delimiters string) string {
 	switch {
+	case r.g0 == nil && isASCII(string(b)):
+		return string(b)
 	case r.whole != nil:
 		if out, err := r.whole.NewDecoder().Bytes(b); err == nil {
 			return string(out)

@@ -99,6 +99,12 @@ func WriteFrame(w io.Writer, t Type, parts ...[]byte) error {
 }
 
 func readFrame(r io.Reader, limit int) (Type, []byte, error) {
+	var store []byte
+	return readFrameInto(r, limit, &store)
+}
+
+// readFrameInto reads a frame into store, which it grows where the frame needs it.
+func readFrameInto(r io.Reader, limit int, store *[]byte) (Type, []byte, error) {
 	var head [frameHeader]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
 		return 0, nil, err
@@ -107,7 +113,10 @@ func readFrame(r io.Reader, limit int) (Type, []byte, error) {
 	if int64(n) > int64(limit) {
 		return 0, nil, fmt.Errorf("%w: a frame of %d bytes", ErrProtocol, n)
 	}
-	body := make([]byte, n)
+	if int64(cap(*store)) < int64(n) {
+		*store = make([]byte, n)
+	}
+	body := (*store)[:n]
 	if _, err := io.ReadFull(r, body); err != nil {
 		return 0, nil, fmt.Errorf("read frame of %d bytes: %w", n, err)
 	}
@@ -139,28 +148,53 @@ func ReadHello(r io.Reader) (Hello, error) {
 	return h, nil
 }
 
-// WriteFile starts a file, in the parent: head holds its first bytes, at most Head of them.
-func WriteFile(w io.Writer, size int64, mode Mode, head []byte) error {
-	var h [fileHeader]byte
-	binary.BigEndian.PutUint64(h[:], uint64(size)) // #nosec G115 -- sizes are not negative
-	h[8] = byte(mode)
-	return WriteFrame(w, TypeFile, h[:], head)
+// Opening is a File frame, which starts a file, in the parent: the first bytes are read straight into it, and it serves for
+// file after file. The zero value is ready.
+type Opening struct{ frame []byte }
+
+// Head gives the room for the first bytes of a file of the given size, for the caller to fill, valid until the next call.
+func (o *Opening) Head(size int64) []byte {
+	if o.frame == nil {
+		o.frame = make([]byte, frameHeader+fileHeader+Head)
+	}
+	head := min(size, Head)
+	body := fileHeader + int(head)
+	o.frame = o.frame[:frameHeader+body]
+	o.frame[0] = byte(TypeFile)
+	binary.BigEndian.PutUint32(o.frame[1:], uint32(body))           // #nosec G115 -- at most fileHeader+Head
+	binary.BigEndian.PutUint64(o.frame[frameHeader:], uint64(size)) // #nosec G115 -- sizes are not negative
+	return o.frame[frameHeader+fileHeader:]
 }
 
-// ReadFile awaits a file, in the child; io.EOF means that there are no more.
-func ReadFile(r io.Reader) (size int64, mode Mode, head []byte, err error) {
-	t, body, err := readFrame(r, maxFrame)
+// Send sends the frame in one write; it may be sent more than once.
+func (o *Opening) Send(w io.Writer, mode Mode) error {
+	o.frame[frameHeader+fileHeader-1] = byte(mode)
+	_, err := w.Write(o.frame)
+	return err
+}
+
+// File is what a File frame says.
+type File struct {
+	Size int64
+	Mode Mode
+	Head []byte // the first bytes
+}
+
+// ReadFile awaits a file, in the child; io.EOF means that there are no more. The head's bytes are valid until the next call
+// with the same store, which is grown to what is needed.
+func ReadFile(r io.Reader, store *[]byte) (File, error) {
+	t, body, err := readFrameInto(r, maxFrame, store)
 	if err != nil {
-		return 0, 0, nil, err
+		return File{}, err
 	}
 	if t != TypeFile || len(body) < fileHeader {
-		return 0, 0, nil, fmt.Errorf("%w: want a file, got frame %q", ErrProtocol, t)
+		return File{}, fmt.Errorf("%w: want a file, got frame %q", ErrProtocol, t)
 	}
-	size = int64(binary.BigEndian.Uint64(body)) // #nosec G115 -- checked by the next line
+	size := int64(binary.BigEndian.Uint64(body)) // #nosec G115 -- checked by the next line
 	if size < int64(len(body)-fileHeader) {
-		return 0, 0, nil, fmt.Errorf("%w: a file of %d bytes", ErrProtocol, size)
+		return File{}, fmt.Errorf("%w: a file of %d bytes", ErrProtocol, size)
 	}
-	return size, Mode(body[8]), body[fileHeader:], nil
+	return File{Size: size, Mode: Mode(body[fileHeader-1]), Head: body[fileHeader:]}, nil
 }
 
 // WriteRange asks for part of the file, in the child.

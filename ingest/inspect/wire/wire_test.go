@@ -16,14 +16,22 @@ import (
 
 func TestFileRoundTrip(t *testing.T) {
 	var pipe bytes.Buffer
-	if err := wire.WriteFile(&pipe, 1<<40, wire.Careful, []byte("head")); err != nil {
-		t.Fatal(err)
+	var opening wire.Opening
+	var store []byte
+	for _, want := range []wire.File{
+		{Size: 1 << 40, Mode: wire.Careful, Head: bytes.Repeat([]byte("x"), wire.Head)},
+		{Size: 4, Mode: wire.Full, Head: []byte("head")},
+		{Size: 0, Mode: wire.Full, Head: []byte{}},
+	} {
+		copy(opening.Head(want.Size), want.Head)
+		if err := opening.Send(&pipe, want.Mode); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := wire.ReadFile(&pipe, &store); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("got %d, %d, %d bytes, %v", got.Size, got.Mode, len(got.Head), err)
+		}
 	}
-	size, mode, head, err := wire.ReadFile(&pipe)
-	if err != nil || size != 1<<40 || mode != wire.Careful || string(head) != "head" {
-		t.Errorf("got %d, %d, %q, %v", size, mode, head, err)
-	}
-	if _, _, _, err := wire.ReadFile(&pipe); !errors.Is(err, io.EOF) {
+	if _, err := wire.ReadFile(&pipe, &store); !errors.Is(err, io.EOF) {
 		t.Errorf("at the end: %v, want EOF", err)
 	}
 }
