@@ -167,7 +167,7 @@ func start(t *testing.T, o scp.Options) *receiver {
 	return r
 }
 
-func (r *receiver) serve(t *testing.T, config *tls.Config) {
+func (r *receiver) serve(t testing.TB, config *tls.Config) {
 	t.Helper()
 	var listen net.ListenConfig
 	l, err := listen.Listen(t.Context(), "tcp", "127.0.0.1:0")
