@@ -134,8 +134,8 @@ func TestTimeOfAFile(t *testing.T) {
 // TestChildThatDoesNotStart: that no child is ready in time is not the file's fault.
 func TestChildThatDoesNotStart(t *testing.T) {
 	p := pool(t, inspect.Options{Children: 1, Timeout: time.Second, Program: program(t, t.TempDir(), "slow-to-start")})
-	for _, pid := range childrenOf(t, os.Getpid()) {
-		awaitDeath(t, pid)
+	if m := inspectBytes(t, p, []byte("text")); m.Problem != "" {
+		t.Fatalf("got %+v", m)
 	}
 	began := time.Now()
 	m, err := p.Inspect(t.Context(), strings.NewReader("text"), 4)
