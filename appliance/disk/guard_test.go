@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,6 +27,7 @@ const (
 
 // A fake file system, and what the Guard said of it.
 type fake struct {
+	mu    sync.Mutex
 	space disk.Space
 	err   error
 	looks int
@@ -33,6 +35,8 @@ type fake struct {
 }
 
 func (f *fake) statfs(string) (disk.Space, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.looks++
 	return f.space, f.err
 }
@@ -183,7 +187,9 @@ func TestWaitReturnsWhenThereIsRoom(t *testing.T) {
 		case <-time.After(time.Minute):
 		}
 		synctest.Wait()
+		f.mu.Lock()
 		f.space.Free = 5 * gib
+		f.mu.Unlock()
 		if err := <-done; err != nil {
 			t.Errorf("Wait = %v", err)
 		}

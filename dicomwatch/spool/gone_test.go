@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,9 +40,9 @@ func TestTheDirectoryVanishes(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			o := options(t)
 			synctest.Test(t, func(t *testing.T) {
-				away := true
+				var back atomic.Bool
 				p := &pipeline{take: func(document.Delivery) error {
-					if away {
+					if !back.Load() {
 						return errors.New("not yet")
 					}
 					return nil
@@ -82,7 +83,7 @@ func TestTheDirectoryVanishes(t *testing.T) {
 				if err := send(t.Context(), s, content(4, 100)); err != nil {
 					t.Errorf("once it is back: %v", err)
 				}
-				away = false
+				back.Store(true)
 				time.Sleep(2 * time.Minute)
 				synctest.Wait()
 				if err := errors.Join(stop(), s.Err()); err != nil {
@@ -118,9 +119,9 @@ func TestAnotherDirectoryInItsPlace(t *testing.T) {
 func TestADirectoryThatIsAnotherWithTheSameFiles(t *testing.T) {
 	o := options(t)
 	synctest.Test(t, func(t *testing.T) {
-		away := true
+		var back atomic.Bool
 		p := &pipeline{take: func(document.Delivery) error {
-			if away {
+			if !back.Load() {
 				return errors.New("not yet")
 			}
 			return nil
@@ -137,7 +138,7 @@ func TestADirectoryThatIsAnotherWithTheSameFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
-		away = false
+		back.Store(true)
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
 		if err := errors.Join(stop(), s.Err()); err != nil {

@@ -27,7 +27,8 @@ const (
 	maxKept = 256
 )
 
-func newBuffer() any { return bufio.NewWriterSize(nil, writeSize) }
+// errDone says that nothing more can be done with an object on its way in.
+var errDone = errors.New("the object was committed or discarded already")
 
 // arrival is an object on its way in.
 type arrival struct {
@@ -104,8 +105,7 @@ func (in *arrival) begin(o dicomwatch.Object) (err error) {
 	if err != nil {
 		return err
 	}
-	in.buffer = s.buffers.Get().(*bufio.Writer) //nolint:forcetypeassert // newBuffer makes nothing else
-	in.buffer.Reset((*disk)(in))
+	in.buffer = bufio.NewWriterSize((*disk)(in), writeSize)
 	// The head is before the payload, and names the key that the payload's writer makes.
 	nonce := new(deferred)
 	key, plain, err := s.Cipher.NewFile(nonce)
@@ -158,16 +158,16 @@ func (in *arrival) Write(b []byte) (int, error) {
 // Commit implements dicomwatch.Incoming. An object that it gives an error for is removed.
 func (in *arrival) Commit(ctx context.Context) error {
 	if in.done {
-		return errors.New("commit an object that was committed or discarded")
+		return errDone
 	}
 	if in.err == nil {
 		in.err = in.spool.writeError(in.commit(ctx))
 	}
-	if in.err != nil {
+	if err := in.err; err != nil {
 		in.abandon()
-		return in.err
+		return err
 	}
-	in.done = true
+	in.done, in.err = true, errDone
 	in.spool.Trace(document.StepSpooled)
 	in.spool.admitted(in)
 	return nil
@@ -223,6 +223,9 @@ func (in *arrival) abandon() {
 	s := in.spool
 	in.done = true
 	in.release()
+	if in.err == nil {
+		in.err = errDone
+	}
 	if in.file != nil {
 		_ = in.file.Close() // nothing in it counts
 		s.remove(in.object.home, in.object.name)
@@ -232,14 +235,9 @@ func (in *arrival) abandon() {
 	delete(s.arriving, in.object.name)
 }
 
-// release gives back what an object on its way in takes.
+// release counts the object's bytes no more as those of one on its way in.
 func (in *arrival) release() {
 	s := in.spool
-	if in.buffer != nil {
-		in.buffer.Reset(nil)
-		s.buffers.Put(in.buffer)
-		in.buffer = nil
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.incoming -= in.onDisk

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -65,9 +66,10 @@ func TestABacklogSlowsAndThenRefuses(t *testing.T) {
 	o := options(t)
 	o.MaxBytes = 250_000
 	synctest.Test(t, func(t *testing.T) {
-		slow := 10 * time.Second
+		var slow atomic.Int64
+		slow.Store(int64(10 * time.Second))
 		p := &pipeline{take: func(document.Delivery) error {
-			time.Sleep(slow)
+			time.Sleep(time.Duration(slow.Load())) // of synctest's clock
 			return nil
 		}}
 		s := start(t, o, p)
@@ -85,7 +87,7 @@ func TestABacklogSlowsAndThenRefuses(t *testing.T) {
 			}
 		}
 
-		slow = time.Hour
+		slow.Store(int64(time.Hour))
 		time.Sleep(10 * time.Second) // the one under way ends; the next takes an hour
 		if err := send(t.Context(), s, content(5, 100_000)); err != nil {
 			t.Fatal(err)
@@ -99,7 +101,7 @@ func TestABacklogSlowsAndThenRefuses(t *testing.T) {
 			t.Errorf("the next: after %s: %v", time.Since(before), err)
 		}
 
-		slow = 0
+		slow.Store(0)
 		time.Sleep(2 * time.Hour)
 		synctest.Wait()
 		if err := send(t.Context(), s, content(7, 100_000)); err != nil {

@@ -89,8 +89,7 @@ func (o Options) withDefaults() Options {
 // concurrent use.
 type Spool struct {
 	Options
-	intake  Intake
-	buffers sync.Pool
+	intake Intake
 
 	// files is held while objects leave (for reading), and while the directory is listed: what leaves meanwhile would be
 	// taken for new.
@@ -121,7 +120,7 @@ type Spool struct {
 // New opens the spool, and finds what waits in it. Nothing of it is offered before Run.
 func New(o Options, intake Intake) (*Spool, error) {
 	s := &Spool{
-		Options: o.withDefaults(), intake: intake, buffers: sync.Pool{New: newBuffer},
+		Options: o.withDefaults(), intake: intake,
 		failed: make(chan struct{}), wake: make(chan struct{}, 1), drained: make(chan struct{}),
 		objects: make(map[string]*object), arriving: make(map[string]bool), litter: make(map[string]*home),
 	}

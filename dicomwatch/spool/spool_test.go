@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,8 +22,8 @@ const chunk = 64 << 10 // of STREAM
 func TestObjectsReachThePipelineAndLeave(t *testing.T) {
 	o := options(t)
 	synctest.Test(t, func(t *testing.T) {
-		var steps []document.Step
-		o.Trace = func(s document.Step) { steps = append(steps, s) }
+		steps := make(chan document.Step, 100)
+		o.Trace = func(s document.Step) { steps <- s }
 		var got []document.Delivery
 		p := &pipeline{take: func(d document.Delivery) error {
 			got = append(got, d)
@@ -38,8 +39,8 @@ func TestObjectsReachThePipelineAndLeave(t *testing.T) {
 				t.Fatal(err)
 			}
 			synctest.Wait()
-			if s, d := steps[len(steps)-2], steps[len(steps)-1]; s != document.StepSpooled || d != document.StepDisposed {
-				t.Errorf("steps: %v", steps)
+			if first, last := <-steps, <-steps; first != document.StepSpooled || last != document.StepDisposed || len(steps) != 0 {
+				t.Errorf("steps: %s, %s and %d more", first, last, len(steps))
 			}
 		}
 		if err := stop(); err != nil {
@@ -186,6 +187,9 @@ func TestADiscardedObjectLeavesNothing(t *testing.T) {
 	if err := in.Commit(t.Context()); err == nil {
 		t.Error("a discarded object was committed")
 	}
+	if _, err := in.Write([]byte("late")); err == nil {
+		t.Error("a discarded object was written to")
+	}
 }
 
 func TestDiscardAfterCommitDoesNothing(t *testing.T) {
@@ -199,6 +203,9 @@ func TestDiscardAfterCommitDoesNothing(t *testing.T) {
 	}
 	if err := in.Commit(t.Context()); err == nil {
 		t.Error("committed twice")
+	}
+	if _, err := in.Write([]byte("late")); err == nil {
+		t.Error("a committed object was written to")
 	}
 	if n, _ := s.Waiting(); n != 1 {
 		t.Errorf("%d objects wait", n)
@@ -235,9 +242,9 @@ func TestWhatIsHandedBackIsOfferedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var at []time.Duration
 		began := time.Now()
-		held := true
+		var taken atomic.Bool
 		p := &pipeline{take: func(d document.Delivery) error {
-			if d.Claim.Size != 100 || !held {
+			if d.Claim.Size != 100 || taken.Load() {
 				return nil
 			}
 			at = append(at, time.Since(began))
@@ -265,7 +272,7 @@ func TestWhatIsHandedBackIsOfferedAgain(t *testing.T) {
 		if err := s.Err(); err == nil || !strings.Contains(err.Error(), "the inspector is away") {
 			t.Errorf("Err = %v", err)
 		}
-		held = false
+		taken.Store(true)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if err := stop(); err != nil || len(p.contents()) != 2 || s.Err() != nil {
