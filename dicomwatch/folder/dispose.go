@@ -58,7 +58,7 @@ func (f *Folder) keep(claims []document.Claim) {
 		}
 		if known := f.offered(at, c); known != nil {
 			known.state, known.more, known.tries = kept, nil, 0
-			f.hints.add(at) // what became of it meanwhile was not looked at
+			f.back(at, known)
 		}
 	}
 }
@@ -76,8 +76,9 @@ func (f *Folder) settled(at string, c document.Claim, err error) {
 	default:
 		known.owed, known.detail().held = true, fmt.Errorf("it is taken, and stays in the folder: %w", err)
 		f.rest(at, known, f.clock()+known.handedBack(f.Rescan, longestPause))
+		f.hints.wake()
 	}
-	f.hints.add(at) // what became of it meanwhile was not looked at
+	f.back(at, known)
 }
 
 // Disposed says whether the source that was found at this path has been disposed of: it is deleted, or it is in done/. A

@@ -73,7 +73,6 @@ func (f *Folder) Release(c document.Claim, reason error) {
 		return
 	}
 	f.release(at, c, reason)
-	f.hints.add(at) // what became of it meanwhile was not looked at
 	for _, usual := range []error{document.ErrChanged, document.ErrGrowing, document.ErrNoRoom, context.Canceled} {
 		if errors.Is(reason, usual) {
 			return
@@ -102,4 +101,6 @@ func (f *Folder) release(at string, c document.Claim, reason error) {
 	default:
 		f.rest(at, known, now+known.handedBack(f.Rescan, longestPause))
 	}
+	f.back(at, known)
+	f.hints.wake()
 }

@@ -21,3 +21,13 @@ func (f *Folder) TooManyFolders() { f.hints.watched(unix.ENOSPC) }
 
 // ParseSidecar is parseSidecar.
 var ParseSidecar = parseSidecar
+
+// Scans is how many scans of everything were begun and ended.
+func (f *Folder) Scans() uint32 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.first {
+		return 0
+	}
+	return f.round
+}

@@ -20,12 +20,13 @@ const (
 type file struct {
 	stamp stamp
 	// since when the stamp is known to be the same, by Folder.clock; negative if since before the start.
-	since time.Duration
-	due   time.Duration // when a resting file is looked at again
-	more  *more         // nil for most
-	round uint32        // the last scan that saw it
-	state state
-	tries uint8 // how often it was handed back
+	since   time.Duration
+	due     time.Duration // when a resting file is looked at again
+	more    *more         // nil for most
+	round   uint32        // the last scan that saw it
+	state   state
+	tries   uint8 // how often it was handed back
+	changed bool  // another stamp was seen while it was offered
 	// owed says that it is durable, and that disposing of it failed: it is offered again to be acknowledged again.
 	owed bool
 	// elsewhere says that it was offered from what the folder was before.
@@ -143,8 +144,12 @@ func (q *queue) pop() (at string, ok bool) {
 	if len(q.out) == 0 {
 		return "", false
 	}
-	at = q.out[len(q.out)-1]
-	q.out = q.out[:len(q.out)-1]
+	last := len(q.out) - 1
+	at, q.out[last] = q.out[last], ""
+	q.out = q.out[:last]
+	if last == 0 {
+		q.out = nil
+	}
 	return at, true
 }
 

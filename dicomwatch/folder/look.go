@@ -94,7 +94,12 @@ func (f *Folder) later(at string) {
 func (f *Folder) gone(at string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if known := f.files[at]; known != nil && known.state != offered {
+	known := f.files[at]
+	switch {
+	case known == nil:
+	case known.state == offered:
+		known.changed = true
+	default:
 		f.forget(at, known)
 	}
 }

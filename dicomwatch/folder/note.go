@@ -18,8 +18,9 @@ func (f *Folder) note(at string, s stamp, stands beside, early bool) {
 		f.add(at, known)
 	}
 	known.round = f.round
-	if known.state == offered {
-		return // it is compared with its claim when it is read, and when it is disposed of
+	if known.state == offered { // it is compared with its claim when it is read, and when it is disposed of
+		known.changed = known.changed || known.stamp != s
+		return
 	}
 	if known.stamp != s {
 		f.settle(at, known, s, now)

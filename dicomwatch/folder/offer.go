@@ -77,7 +77,7 @@ func (f *Folder) next() (at string, s stamp, ok bool) {
 			return "", stamp{}, false
 		}
 		if known := f.files[at]; known != nil && known.state == queued {
-			known.state = offered
+			known.state, known.changed = offered, false
 			return at, known.stamp, true
 		}
 	}
@@ -118,4 +118,11 @@ func (f *Folder) offered(at string, c document.Claim) *file {
 		return nil
 	}
 	return known
+}
+
+// back has a file that is not offered any more looked at, if it changed while it was.
+func (f *Folder) back(at string, known *file) {
+	if known.changed {
+		f.hints.add(at)
+	}
 }

@@ -24,19 +24,23 @@ func (f *Folder) Run(ctx context.Context) error {
 
 // look scans until ctx ends, and looks in between at what is hinted at or due.
 func (f *Folder) look(ctx context.Context) {
-	rescan := f.clock()
+	var rescan, earliest time.Duration // however often everything may have changed, scans take at most half of the time
 	for ctx.Err() == nil {
+		if f.hints.takeAll() {
+			rescan = min(rescan, earliest)
+		}
 		began := f.clock()
-		if all := f.hints.takeAll(); all || began >= rescan {
+		if began >= rescan {
 			f.scanned(ctx, f.scan(ctx))
-			rescan = f.clock() + max(f.Rescan, f.clock()-began)
+			took := f.clock() - began
+			rescan, earliest = f.clock()+max(f.Rescan, took), f.clock()+took
+			began = f.clock()
 		} else {
 			f.attend(ctx)
 		}
 		took := f.clock() - began
 		wait(ctx, f.untilNext(rescan), f.hints.c)
-		// However many hints come, looking takes at most half of the time.
-		wait(ctx, max(hintPause, took), nil)
+		wait(ctx, max(hintPause, took), nil) // nor does looking at what is hinted at
 	}
 }
 

@@ -1,0 +1,143 @@
+package folder_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/medanchor/medanchor/dicomwatch/dir/dirtest"
+	"github.com/medanchor/medanchor/dicomwatch/folder"
+)
+
+// inside has the folder stand in a directory where it can be moved.
+func inside(t *testing.T, o folder.Options) folder.Options {
+	t.Helper()
+	o.Path = filepath.Join(o.Path, "mounted")
+	if err := os.Mkdir(o.Path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+func TestAFolderThatGoesAndComesBackIsTold(t *testing.T) {
+	o := inside(t, options(t))
+	f, in := startFolder(t, o)
+	if err := os.Rename(o.Path, o.Path+"-away"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is told", func() bool { return f.Err() != nil })
+	if want := "the folder is not there: mount it, or create it"; f.Err().Error() != want {
+		t.Errorf("Err: %v", f.Err())
+	}
+	write(t, filepath.Join(o.Path+"-away", "a.dcm"), "x")
+	in.quiet(t)
+	if err := os.Rename(o.Path+"-away", o.Path); err != nil {
+		t.Fatal(err)
+	}
+	if got := read(t, in.next(t)); got != "x" {
+		t.Errorf("read %q", got)
+	}
+	eventually(t, "it is over", func() bool { return f.Err() == nil })
+}
+
+// Another directory at the path, as after it was mounted, or removed and made again.
+func TestTheFolderThatStandsThereNowIsWatched(t *testing.T) {
+	for name, gone := range map[string]func(at string) error{
+		"removed": os.RemoveAll,
+		"moved":   func(at string) error { return os.Rename(at, at+"-away") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := inside(t, options(t))
+			f, in := startFolder(t, o)
+			write(t, filepath.Join(o.Path, "a.dcm"), "old")
+			old := in.next(t)
+			if err := errors.Join(gone(o.Path), os.Mkdir(o.Path, 0o700)); err != nil {
+				t.Fatal(err)
+			}
+			write(t, filepath.Join(o.Path, "b.dcm"), "new")
+			if got := read(t, in.next(t)); got != "new" {
+				t.Errorf("read %q", got)
+			}
+			// The old one may come back, with what was taken of it: its claim must not be forgotten.
+			if claims := acknowledge(t, old); len(claims) != 0 {
+				t.Errorf("gone: %v", claims)
+			}
+			if err := f.Err(); err != nil {
+				t.Errorf("Err: %v", err)
+			}
+			write(t, filepath.Join(o.Path, "c.dcm"), "by a hint")
+			if got := read(t, in.next(t)); got != "by a hint" {
+				t.Errorf("read %q", got)
+			}
+		})
+	}
+}
+
+// What is being taken when the folder changes is not offered twice, though it is there again.
+func TestWhatIsBeingTakenIsNotOfferedTwice(t *testing.T) {
+	var disk dirtest.Disk
+	o := options(t)
+	o.OpenDir = disk.Open
+	_, in := startFolder(t, o)
+	write(t, filepath.Join(o.Path, "a.dcm"), "x")
+	d := in.next(t)
+	disk.Fail(dirtest.Fault{Call: dirtest.Stat, N: 1, Err: unix.ESTALE})
+	disk.Fail(dirtest.Fault{Call: dirtest.Stat, N: 2, Err: unix.ESTALE})
+	in.quiet(t)
+	if disk.Fired() == 0 {
+		t.Fatal("the fault was not met")
+	}
+	acknowledge(t, d)
+	if !exists(t, filepath.Join(o.Path, "done", "a.dcm")) {
+		t.Error("not disposed of")
+	}
+}
+
+func TestThePathMayBeALink(t *testing.T) {
+	o := options(t)
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(o.Path, link); err != nil {
+		t.Fatal(err)
+	}
+	real := o.Path
+	o.Path = link
+	in := start(t, o)
+	write(t, filepath.Join(real, "a.dcm"), "x")
+	d := in.next(t)
+	if d.Claim.Path != filepath.Join(link, "a.dcm") || read(t, d) != "x" {
+		t.Errorf("offered %s", d.Claim.Path)
+	}
+	acknowledge(t, d)
+	if !exists(t, filepath.Join(real, "done", "a.dcm")) {
+		t.Error("not moved")
+	}
+}
+
+// A subfolder that is closed to the appliance is told, and keeps nothing else from being taken.
+func TestASubfolderThatCannotBeReadIsTold(t *testing.T) {
+	var disk dirtest.Disk
+	o := options(t)
+	o.OpenDir = disk.Open
+	f, in := startFolder(t, o)
+	eventually(t, "the first scan", func() bool { return f.Scans() > 0 })
+	if err := os.Mkdir(filepath.Join(o.Path, "closed"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is seen", func() bool {
+		disk.Heal()
+		disk.Fail(dirtest.Fault{Call: dirtest.List, N: 2, Err: unix.EACCES}) // the first is of the folder itself
+		return strings.Contains(f.Held()["closed"], "permission denied")
+	})
+	if err := f.Err(); err != nil {
+		t.Errorf("Err: %v", err)
+	}
+	disk.Heal()
+	eventually(t, "it is over", func() bool { return len(f.Held()) == 0 })
+	write(t, filepath.Join(o.Path, "closed", "a.dcm"), "x")
+	in.next(t)
+}

@@ -1,0 +1,81 @@
+package folder_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/medanchor/medanchor/dicomwatch/dir/dirtest"
+	"github.com/medanchor/medanchor/dicomwatch/folder"
+)
+
+func TestAMarkerSaysThatAFileIsWhole(t *testing.T) {
+	for _, disposal := range []folder.Disposal{folder.Done, folder.Delete} {
+		t.Run(string(disposal), func(t *testing.T) {
+			t.Parallel()
+			o := options(t)
+			o.Ready, o.Disposal, o.Rescan = true, disposal, time.Hour
+			f, in := startFolder(t, o)
+			path := filepath.Join(o.Path, "sub", "a.dcm")
+			write(t, path, "bytes")
+			eventually(t, "it waits", func() bool { return f.Held()["sub/a.dcm"] == "waits for its marker, <name>.ready" })
+			in.quiet(t)
+			write(t, path+".ready", "")
+			d := in.next(t)
+			if d.Claim.Path != path || d.Growing {
+				t.Errorf("offered: %s, growing %t", d.Claim.Path, d.Growing)
+			}
+			if held := f.Held(); len(held) != 0 {
+				t.Errorf("held: %v", held)
+			}
+			acknowledge(t, d)
+			if exists(t, path) || exists(t, path+".ready") || exists(t, filepath.Join(o.Path, "done", "sub", "a.dcm.ready")) {
+				t.Error("the file or its marker is left")
+			}
+			in.quiet(t)
+		})
+	}
+}
+
+func TestAMarkerThatCannotBeRemovedIsToldAndRemovedLater(t *testing.T) {
+	var disk dirtest.Disk
+	o := options(t)
+	o.Ready, o.OpenDir = true, disk.Open
+	f, in := startFolder(t, o)
+	write(t, filepath.Join(o.Path, "a.dcm"), "bytes")
+	write(t, filepath.Join(o.Path, "a.dcm.ready"), "")
+	d := in.next(t)
+	disk.Fail(dirtest.Fault{Call: dirtest.Remove, N: 1, Err: unix.EROFS, Stays: true})
+	if gone := acknowledge(t, d); len(gone) != 1 {
+		t.Fatal("the file is not gone")
+	}
+	if held := f.Held()["a.dcm.ready"]; !strings.Contains(held, "read-only file system") {
+		t.Errorf("held: %q", held)
+	}
+	disk.Heal()
+	eventually(t, "the marker is removed", func() bool { return !exists(t, filepath.Join(o.Path, "a.dcm.ready")) && len(f.Held()) == 0 })
+}
+
+// Markers and sidecars together: both must be there.
+func TestMarkerAndSidecar(t *testing.T) {
+	o := bySidecar(t)
+	o.Ready = true
+	f, in := startFolder(t, o)
+	write(t, filepath.Join(o.Path, "a.pdf"), "x")
+	write(t, filepath.Join(o.Path, "a.pdf.ready"), "")
+	eventually(t, "it waits", func() bool { return strings.HasPrefix(f.Held()["a.pdf"], "waits for its sidecar file") })
+	write(t, filepath.Join(o.Path, "a.pdf.patient.json"), jane)
+	d := in.next(t)
+	if d.Patient.Identifier != "4711" {
+		t.Errorf("patient %+v", d.Patient)
+	}
+	acknowledge(t, d)
+	for _, name := range []string{"a.pdf", "a.pdf.ready", "a.pdf.patient.json"} {
+		if exists(t, filepath.Join(o.Path, name)) {
+			t.Errorf("%s is left", name)
+		}
+	}
+}
