@@ -281,26 +281,36 @@ func refusal(err error) error {
 // rule is what an item's door says of it today; known is false if the door is not there any more. What was filed anew came by no
 // door: what its file says of the patient was wrong.
 func (a *App) rule(item *document.Item) (rule document.Delivery, known bool) {
+	if item.Door == networkDoor {
+		return senderRule(a.config.DICOM, item)
+	}
 	for _, f := range a.config.Folders {
 		if f.Name == item.Door {
-			return folderRule(f, item.Path), true
+			return folderRule(f, item), true
 		}
 	}
-	if item.From == "" {
-		return rule, false
-	}
-	for _, s := range a.config.DICOM.Senders {
-		if s.AETitle == item.From && s.Department == item.Department {
-			return document.Delivery{Issuer: s.Issuer}, true
-		}
-	}
-	return rule, a.config.DICOM.Open
+	return rule, false
 }
 
-// folderRule is what a folder says of the file at a path.
-func folderRule(f FolderConfig, path string) document.Delivery {
+// senderRule is what the configuration says of the device that sent an item. Where several have its name and differ, which of
+// them it was is not known any more.
+func senderRule(c DICOMConfig, item *document.Item) (rule document.Delivery, known bool) {
+	for _, s := range c.Senders {
+		if s.AETitle != item.From || s.Department != item.Department {
+			continue
+		}
+		if known && s.Issuer != rule.Issuer {
+			return document.Delivery{}, false
+		}
+		rule.Issuer, known = s.Issuer, true
+	}
+	return rule, known || c.Open
+}
+
+// folderRule is what a folder says of an item that it brought.
+func folderRule(f FolderConfig, item *document.Item) document.Delivery {
 	rule := document.Delivery{Kind: f.Kind, Issuer: f.Patient.Issuer}
-	rel, err := filepath.Rel(f.Path, path)
+	rel, err := filepath.Rel(f.Path, item.Path)
 	if f.Patient.Pattern == "" || err != nil {
 		return rule
 	}

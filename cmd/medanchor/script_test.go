@@ -60,6 +60,7 @@ func TestScripts(t *testing.T) {
 			"code":       code,
 			"wallet":     identityFolder,
 			"first-item": firstItem,
+			"edit":       edit,
 		},
 		RequireExplicitExec: true,
 	})
@@ -247,6 +248,15 @@ func firstItem(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("nothing waits for a person")
 	}
 	ts.Setenv(args[0], items[0].Item.String())
+}
+
+// edit replaces what stands once in a file: edit FILE OLD NEW.
+func edit(ts *testscript.TestScript, _ bool, args []string) {
+	text := ts.ReadFile(args[0])
+	if strings.Count(text, args[1]) != 1 {
+		ts.Fatalf("%q stands %d times in %s", args[1], strings.Count(text, args[1]), args[0])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Replace(text, args[1], args[2], 1)), 0o600))
 }
 
 // waitFile waits until a file is there.
