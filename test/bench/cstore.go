@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,24 +32,29 @@ func sendings() []sending {
 	}
 }
 
-// cstore compares receivers of DICOM objects (C-STORE, PS3.7 §9.1.1), each fed by storescu: Orthanc, which indexes them and
-// syncs each file; storescp, which writes them and leaves it to the kernel when they reach the disk; and storescp that
-// drops what it receives, which is how fast the sender can be.
+// cstore compares receivers of DICOM objects (C-STORE, PS3.7 §9.1.1), each fed by storescu: medanchor, which seals what it
+// receives into its spool and syncs it, and takes it through the pipeline meanwhile and afterwards; Orthanc, which indexes
+// the objects and syncs each file; storescp, which writes them and leaves it to the kernel when they reach the disk; and
+// storescp that drops what it receives, which is how fast the sender can be.
 func cstore() comparison {
 	return comparison{
 		unit: "files/s",
 		pairs: [][2]string{
-			{"cstore.orthanc.1", "cstore.storescp.1"},
-			{"cstore.orthanc.8", "cstore.storescp.8"},
-			{"cstore.orthanc.nagle", "cstore.storescp.nagle"},
+			{"intake.cstore.1", "cstore.orthanc.1"},
+			{"intake.cstore.8", "cstore.orthanc.8"},
+			{"intake.cstore.nagle", "cstore.orthanc.nagle"},
+			{"intake.cstore.1", "cstore.storescp.1"},
+			{"intake.cstore.8", "cstore.storescp.8"},
+			{"intake.cstore.1", "raw-fsync"},
+			{"intake.cstore.8", "raw-fsync"},
+			{"intake.cstore.1.queued", "cstore.orthanc.1"},
+			{"intake.cstore.8.queued", "cstore.orthanc.8"},
 			{"cstore.storescp.1", "cstore.sender.1"},
 			{"cstore.storescp.8", "cstore.sender.8"},
-			{"cstore.orthanc.1", "raw-fsync"},
-			{"cstore.orthanc.8", "raw-fsync"},
 		},
-		open: func(ctx context.Context, _ *bench, dir string) ([]contender, func() error, error) {
+		open: func(ctx context.Context, b *bench, dir string) ([]contender, func() error, error) {
 			w := &cstoreWork{material: material{dir}}
-			if err := w.open(ctx); err != nil {
+			if err := w.open(ctx, b); err != nil {
 				return nil, nil, errors.Join(err, w.close())
 			}
 			var contenders []contender
@@ -69,11 +75,14 @@ type cstoreWork struct {
 	receivers []*receiver
 }
 
-func (w *cstoreWork) open(ctx context.Context) (err error) {
+func (w *cstoreWork) open(ctx context.Context, b *bench) (err error) {
 	if w.storescu, err = program("storescu", "dcmtk"); err != nil {
 		return err
 	}
-	for _, start := range []func(ctx context.Context, dir string) (*receiver, error){startOrthanc, startStoreSCP, startSink} {
+	appliance := func(ctx context.Context, dir string) (*receiver, error) { return startAppliance(ctx, b, dir) }
+	for _, start := range []func(ctx context.Context, dir string) (*receiver, error){
+		startOrthanc, startStoreSCP, startSink, appliance,
+	} {
 		r, err := start(ctx, w.dir)
 		if err != nil {
 			return err
@@ -85,12 +94,13 @@ func (w *cstoreWork) open(ctx context.Context) (err error) {
 
 func (w *cstoreWork) close() (err error) {
 	for _, r := range w.receivers {
-		err = errors.Join(err, r.process.Kill())
+		err = errors.Join(err, r.stop())
 	}
 	return err
 }
 
-// store sends the files to a receiver, and times until it has answered for the last of them.
+// store sends the files to a receiver, and times until it has answered for the last of them; and, if it has more to do
+// with them, until that is done.
 func (w *cstoreWork) store(r *receiver, s sending) contender {
 	name := r.name + "." + s.name
 	return func(ctx context.Context, round int) (map[string]float64, error) {
@@ -103,15 +113,21 @@ func (w *cstoreWork) store(r *receiver, s sending) contender {
 			return nil, err
 		}
 		began := time.Now()
-		senders, ctx := errgroup.WithContext(ctx)
+		senders, inTime := errgroup.WithContext(ctx)
 		for _, part := range parts {
-			senders.Go(func() error { return w.send(ctx, r, part, s) })
+			senders.Go(func() error { return w.send(inTime, r, part, s) })
 		}
 		if err := senders.Wait(); err != nil {
 			return nil, fmt.Errorf("send to %s: %w", r.name, err)
 		}
-		took := time.Since(began)
-		return map[string]float64{name: float64(s.files) / took.Seconds()}, os.RemoveAll(files)
+		figures := map[string]float64{name: float64(s.files) / time.Since(began).Seconds()}
+		if r.settle != nil {
+			if err := r.settle(ctx); err != nil {
+				return nil, fmt.Errorf("wait for %s: %w", r.name, err)
+			}
+			figures[name+".queued"] = float64(s.files) / time.Since(began).Seconds()
+		}
+		return figures, os.RemoveAll(files)
 	}
 }
 
@@ -121,7 +137,11 @@ func (w *cstoreWork) send(ctx context.Context, r *receiver, folder string, s sen
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, w.storescu, "--verbose", "--aetitle", "BENCH", "--call", r.aeTitle, "127.0.0.1", r.port,
+	host, port, err := net.SplitHostPort(r.peer.Address)
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, w.storescu, "--verbose", "--aetitle", r.peer.Calling, "--call", r.peer.Called, host, port,
 		"--scan-directories", folder)
 	noDelay := "TCP_NODELAY=0"
 	if s.noDelay {
