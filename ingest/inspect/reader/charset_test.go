@@ -2,8 +2,12 @@ package reader
 
 import "testing"
 
-func TestCharacterSets(t *testing.T) {
-	for _, c := range []struct{ name, set, raw, want string }{
+// example is a value in a character set.
+type example struct{ name, set, raw, want string }
+
+// examples are texts as the standard has them: each set, and the examples of PS3.5 annexes H to K.
+func examples() []example {
+	return []example{
 		{"default", "", "Doe", "Doe"},
 		{"default, 8-bit", "ISO_IR 6", "\xc4neas", "Äneas"},
 		{"unknown", "UNHEARD OF", "\xc4neas", "Äneas"},
@@ -60,7 +64,7 @@ func TestCharacterSets(t *testing.T) {
 		},
 
 		{"katakana", "ISO_IR 13", "\xd4\xcf\xc0\xde", "ﾔﾏﾀﾞ"},
-		{"yen", "ISO_IR 13", "5~\\", "5‾\\"}, // a backslash separates values
+		{"overline", "ISO_IR 13", "5~", "5‾"},
 		{"edition of 1978", `\ISO 2022 IR 87`, "\x1b$@;3ED\x1b(B", "山田"},
 		{"JIS X 0212", `\ISO 2022 IR 159`, "\x1b$(D\x30\x21\x1b(B.", "丂."},
 		{"three sets", `ISO 2022 IR 13\ISO 2022 IR 87\ISO 2022 IR 159`, "\xd4\x1b$B;3\x1b$(D\x30\x21\x1b(J~", "ﾔ山丂‾"},
@@ -72,7 +76,12 @@ func TestCharacterSets(t *testing.T) {
 		{"the line's end", `ISO 2022 IR 100\ISO 2022 IR 144`, "\x1b-L\xbb\n\xe9", "Л\né"},
 		{"in use from the beginning", `ISO 2022 IR 149`, "\xfb\xf3", "洪"},
 		{"sequences left out", `\ISO 2022 IR 149`, "Hong=\x1b$)C\xfb\xf3^\xd1\xce\xd4\xd7", "Hong=洪^吉洞"},
+	}
+}
 
+func TestCharacterSets(t *testing.T) {
+	for _, c := range append(examples(), []example{
+		{"yen", "ISO_IR 13", "5\\5", "5\\5"}, // a backslash separates values
 		{"two candidates, no sequence", `\ISO 2022 IR 100\ISO 2022 IR 144`, "\x1b(B\xbb", "\uFFFD"},
 		{"not announced", `ISO 2022 IR 100\ISO 2022 IR 126`, "\x1b-L\xbb", "\x1b-L»"},
 		{"no extensions announced", "ISO_IR 100", "\x1b-L\xbb", "\x1b-L»"},
@@ -82,7 +91,7 @@ func TestCharacterSets(t *testing.T) {
 		{"no katakana", "ISO_IR 13", "\xff", "\uFFFD"},
 		{"escape at the end", `\ISO 2022 IR 87`, "a\x1b", "a\x1b"},
 		{"GBK, half", "GBK", "\xcd", "\uFFFD"},
-	} {
+	}...) {
 		if got := repertoires([]byte(c.set)).text([]byte(c.raw), `\^=`); got != c.want {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}

@@ -635,25 +635,61 @@ func TestSameObject(t *testing.T) {
 	}
 }
 
-// FuzzScan: the scanner never panics, stays within its bounds, and what it says the parent accepts.
-func FuzzScan(f *testing.F) {
-	t := &testing.T{}
-	for _, syntax := range []string{
-		"1.2.840.10008.1.2.1", implicitVRLittleEndian, explicitVRBigEndian, deflatedExplicitVRLittleEndian,
+// seeds are files of every kind that the scanner treats apart, by name.
+func seeds(t *testing.T) map[string][]byte {
+	t.Helper()
+	all := map[string][]byte{}
+	for name, syntax := range map[string]string{
+		"explicit": "1.2.840.10008.1.2.1", "implicit": implicitVRLittleEndian, "big-endian": explicitVRBigEndian,
+		"deflated": deflatedExplicitVRLittleEndian,
 	} {
-		seed := good()
-		seed.syntax = syntax
-		f.Add(seed.encode(t))
-		seed.between, seed.after = sequence("SQ"), fragments
-		f.Add(seed.encode(t))
-		seed.between, seed.bare = sequence("UN"), true
-		f.Add(seed.encode(t))
+		f := good()
+		f.syntax = syntax
+		all[name] = f.encode(t)
+		f.between, f.after = sequence("SQ"), fragments
+		f.early = func(e *encoder) {
+			e.head(tagQualifiers, "SQ", undefinedLength).head(tagItem, "", undefinedLength).put(tagUniversalID, "UT", "1.2.3")
+			e.head(tagItemEnd, "", 0).head(tagItemsEnd, "", 0)
+		}
+		f.issuer = ""
+		all[name+"-sequences"] = f.encode(t)
+		f.between, f.bare = sequence("UN"), true
+		all[name+"-bare"] = f.encode(t)
+	}
+	for name, c := range map[string]struct{ set, name string }{
+		"japanese": {`ISO 2022 IR 13\ISO 2022 IR 87`, "\xd4\xcf\xc0\xde^\xc0\xdb\xb3=\x1b$B;3ED\x1b(J^\x1b$BB@O:\x1b(J"},
+		"korean":   {`\ISO 2022 IR 149`, "Hong^Gildong=\x1b$)C\xfb\xf3^\x1b$)C\xd1\xce\xd4\xd7"},
+		"chinese":  {"GB18030", "Wang^XiaoDong=\xcd\xf5^\xd0\xa1\xb6\xab="},
+		"cyrillic": {`ISO_IR 100\ISO 2022 IR 144`, "Ren\xe9 \x1b-L\xbb\xee\xda^\xe9"},
+	} {
+		f := good()
+		f.charset, f.name, f.patient = c.set, c.name, c.name
+		all[name] = f.encode(t)
+	}
+	f := good()
+	f.media, f.class = mediaDirectory, ""
+	f.before = func(e *encoder) { e.head(tagDirectory, "SQ", 0) }
+	f.between = func(e *encoder) { e.put(0x00111001, "  ", "????").put(0x00111002, "ZZ", "z") }
+	f.after = func(e *encoder) {
+		e.put(tagInstances, "IS", "12").put(tagTitle, "ST", "Title").put(tagFloatPixels, "OF", "1234")
+	}
+	all["odd"] = f.encode(t)
+	return all
+}
+
+// FuzzScan: the scanner never panics, stays within its bounds, and what it says the parent accepts. Its corpus is in
+// testdata/fuzz.
+func FuzzScan(f *testing.F) {
+	for _, data := range seeds(&testing.T{}) {
+		f.Add(data)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		size := int64(len(data))
 		h, _ := scan(bytes.NewReader(data), size)
-		if h.dataset < 0 || h.dataset > size || h.end < 0 || h.end > size {
-			t.Errorf("dataset at %d, its header to %d, of %d", h.dataset, h.end, size)
+		for _, at := range []int64{h.dataset, h.end, h.pixels} {
+			if at < 0 || at > size {
+				t.Errorf("dataset at %d, its header to %d, pixels at %d, of %d", h.dataset, h.end, h.pixels, size)
+			}
 		}
 		m := readDICOM(bytes.NewReader(data), size, wire.Careful)
 		if err := wire.Check(m, size); err != nil {
