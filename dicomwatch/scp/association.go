@@ -82,7 +82,7 @@ func (a *association) answer(in presentation, c wire.Command, r *refusal) error 
 	response := wire.Command{Field: c.Field.Response(), RespondedTo: c.MessageID, Class: c.Class, Instance: c.Instance}
 	if r != nil {
 		a.counters.count(func(s *Stats) { s.Refused[r.status]++ })
-		a.log.Warn("request refused", "status", r.status, "reason", r.comment, "err", r.cause)
+		a.log.Warn("request refused", "status", r.status.String(), "reason", r.comment, "err", r.cause)
 		response.Status, response.Comment = uint16(r.status), r.comment
 	}
 	pdus, err := wire.CommandPDUs(in.id, response.Encode(), a.request.MaxLength)

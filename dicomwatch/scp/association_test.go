@@ -1,8 +1,11 @@
 package scp_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -619,14 +622,12 @@ func TestARTIM(t *testing.T) {
 	t.Run("no request", func(t *testing.T) {
 		r := start(t, scp.Options{Limits: brief()})
 		p := r.dial(t)
-		p.aborted(wire.AbortUnspecified)
 		p.closed()
 	})
 	t.Run("half a request", func(t *testing.T) {
 		r := start(t, scp.Options{Limits: brief()})
 		p := r.dial(t)
 		p.send(proper(ct()).encode()[:50])
-		p.aborted(wire.AbortUnspecified)
 		p.closed()
 	})
 	t.Run("after a reject", func(t *testing.T) {
@@ -667,6 +668,109 @@ func TestADribbleIsAborted(t *testing.T) {
 		t.Errorf("held for %v", took)
 	}
 	p.aborted(wire.AbortUnspecified)
+}
+
+// A peer that asks and asks, and never reads an answer, does not hold us.
+func TestAPeerThatDoesNotReadIsAborted(t *testing.T) {
+	r := start(t, scp.Options{Limits: scp.Limits{Write: 250 * time.Millisecond}})
+	p := r.dial(t)
+	p.open(echo())
+	many := bytes.Repeat(message(3, echoRQ(1), nil), 1000)
+	if err := p.SetWriteDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if _, err := p.Write(many); err != nil {
+			break
+		}
+	}
+	r.eventually(t, "it ends", func(s scp.Stats) bool { return s.Ended[scp.EndIdle] == 1 && s.Associations == 0 })
+}
+
+// counted is a listener whose connections tell what is written at once.
+type counted struct {
+	net.Listener
+	writes chan []byte
+}
+
+type countedConn struct {
+	net.Conn
+	writes chan []byte
+}
+
+func (l counted) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return countedConn{c, l.writes}, err
+}
+
+func (c countedConn) Write(b []byte) (int, error) {
+	c.writes <- bytes.Clone(b)
+	return c.Conn.Write(b)
+}
+
+func TestEachPDUIsWrittenAtOnce(t *testing.T) {
+	r := start(t, scp.Options{})
+	l := counted{listen(t), make(chan []byte, 10)}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- r.Serve(ctx, l) }()
+	r.address = l.Addr().String()
+	p := r.dial(t)
+	p.open(ct(), echo())
+	p.send(message(3, echoRQ(1), nil))
+	p.response(echoRQ(1), scp.StatusSuccess)
+	p.send(message(1, storeRQ(2, "1.2.3"), ctDataset(ctStorage, "1.2.3", 400)))
+	p.response(storeRQ(2, "1.2.3"), scp.StatusSuccess)
+	p.release()
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	close(l.writes)
+	var kinds []wire.Type
+	for b := range l.writes {
+		kind, length := wire.ParseHeader(b)
+		if int(length) != len(b)-wire.HeaderSize {
+			t.Errorf("a write of %d bytes for a PDU of %d", len(b), length)
+		}
+		kinds = append(kinds, kind)
+	}
+	if want := []wire.Type{wire.TypeAssociateAC, wire.TypeData, wire.TypeData, wire.TypeReleaseRP}; !slices.Equal(kinds, want) {
+		t.Errorf("%v, want %v", kinds, want)
+	}
+}
+
+// One server has its limits over all listeners, with TLS or without.
+func TestOneServerOnTwoListeners(t *testing.T) {
+	cert, key := newAuthority(t, "hospital").issue(t, "receiver")
+	config, err := scp.TLSConfig(cert, key, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := start(t, scp.Options{TLS: config, Limits: scp.Limits{Associations: 1}})
+	l := listen(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- r.Serve(ctx, l) }()
+	dialer := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // G402: who answers is not what is tested
+	secured, err := dialer.DialContext(t.Context(), "tcp", r.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := &peer{secured, t, bufio.NewReader(secured)}
+	first.open(ct())
+	r.address = l.Addr().String()
+	second := r.dial(t)
+	second.send(proper(ct()).encode())
+	rejected(t, second, scp.RejectedLimit)
+	second.Close()
+	first.send(message(1, storeRQ(2, "1.2.3"), ctDataset(ctStorage, "1.2.3", 4000)))
+	first.response(storeRQ(2, "1.2.3"), scp.StatusSuccess)
+	first.release()
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
 }
 
 // Each PDU that comes in time gives the next one its time.
@@ -760,8 +864,8 @@ func TestTheEnd(t *testing.T) {
 		p.open(ct())
 		go r.stop()
 		p.aborted(wire.AbortUnspecified)
-		q.aborted(wire.AbortUnspecified) // it never asked for one
 		p.closed()
+		q.closed() // it never asked for one
 		r.stop()
 		if s := r.Stats(); s.Ended[scp.EndStopped] != 1 {
 			t.Errorf("%+v", s)

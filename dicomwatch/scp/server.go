@@ -125,7 +125,7 @@ func (s *Server) associate(ctx context.Context, t *transport, from netip.Addr, l
 	request, err := t.request()
 	if err != nil {
 		s.failed(log, err)
-		return abort(t, err)
+		return violated(err) && abort(t, err)
 	}
 	log = log.With("sender", request.Calling)
 	sender, rejection := s.o.admit(request, from)
@@ -169,15 +169,20 @@ func abort(t *transport, err error) (sent bool) {
 	return false
 }
 
+// violated says whether it was the peer's breach of the protocol.
+func violated(err error) bool {
+	_, ok := errors.AsType[*wire.ProtocolError](err)
+	return ok
+}
+
 // endOf is what err, by which an association ended, comes to.
 func endOf(ctx context.Context, err error) End {
-	_, violated := errors.AsType[*wire.ProtocolError](err)
 	switch {
 	case errors.Is(err, errReleased):
 		return EndReleased
 	case errors.Is(err, errAborted):
 		return EndAborted
-	case violated:
+	case violated(err):
 		return EndViolated
 	case ctx.Err() != nil:
 		return EndStopped
