@@ -333,3 +333,37 @@ func TestAcknowledgeSyncsTheDirectoryOnce(t *testing.T) {
 		}
 	})
 }
+
+// An fsync that fails while another object's directory is synced: that object is not acknowledged either.
+func TestAFailedFsyncStopsWhatIsUnderWay(t *testing.T) {
+	o := options(t)
+	if err := os.Mkdir(o.Path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		var disk dirtest.Disk
+		syncs, open := 0, make(chan struct{})
+		o.OpenDir = func(path string) (dir.FS, error) {
+			root, err := disk.Open(path)
+			if err != nil || path != o.Path {
+				return root, err
+			}
+			return gate{root, open, &syncs}, nil
+		}
+		s := start(t, o, &pipeline{})
+		done := make(chan error, 1)
+		go func() { done <- send(context.WithoutCancel(t.Context()), s, content(1, 100)) }()
+		synctest.Wait() // it is in the directory's fsync
+		disk.Fail(dirtest.Fault{Call: dirtest.Sync, N: 1, Err: unix.EIO})
+		if err := send(t.Context(), s, content(2, 100)); !errors.Is(err, unix.EIO) {
+			t.Errorf("send = %v", err)
+		}
+		close(open)
+		if err := <-done; !errors.Is(err, unix.EIO) {
+			t.Errorf("the one under way: %v", err)
+		}
+		if n, _ := s.Waiting(); n != 0 {
+			t.Errorf("%d objects wait", n)
+		}
+	})
+}

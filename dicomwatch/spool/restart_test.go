@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/medanchor/medanchor/dicomwatch/spool"
+	"github.com/medanchor/medanchor/document"
 )
 
 // spooled gives the file of one object, under the options of its spool.
@@ -190,6 +191,43 @@ func TestWhatWasPutAsideIsLookedAtAgain(t *testing.T) {
 		synctest.Wait()
 		if err := stop(); err != nil || s.Err() != nil || len(p.contents()) != 1 {
 			t.Errorf("repaired: Run %v, Err %v, %d objects", err, s.Err(), len(p.contents()))
+		}
+	})
+}
+
+// While the directory is looked at again, what is on its way in is not taken for torn, nor what waits for new.
+func TestWhatIsOnItsWayIsNotTakenForTorn(t *testing.T) {
+	o := options(t)
+	name, whole := spooled(t, o, content(1, 1000))
+	whole[100] ^= 1 // it is put aside, for which the directory is looked at again and again
+	put(t, o, name, whole)
+	synctest.Test(t, func(t *testing.T) {
+		later := errors.New("later")
+		p := &pipeline{take: func(document.Delivery) error { return later }}
+		s := start(t, o, p)
+		stop := run(t.Context(), s)
+		if err := send(t.Context(), s, content(2, 1000)); err != nil {
+			t.Fatal(err)
+		}
+		in, err := s.Create(sent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := in.Write(content(3, 400_000)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if err := in.Commit(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+		if n, _ := s.Waiting(); n != 2 || len(files(t, o.Path)) != 3 {
+			t.Errorf("%d objects wait, files %v", n, files(t, o.Path))
 		}
 	})
 }
