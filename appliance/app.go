@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"sync"
 	"time"
@@ -198,23 +197,6 @@ func (a *App) openPipeline(ctx context.Context, trace func(document.Step)) error
 		Queued: a.anchorer.Kick, Trace: trace,
 	})
 	return a.openDoors(trace)
-}
-
-func (a *App) openFolder(c FolderConfig, trace func(document.Step)) error {
-	options := folder.Options{
-		Name: c.Name, Path: c.Path, Disposal: c.Afterwards, Quiet: c.Quiet, Rescan: c.Rescan,
-		Kind: c.Kind, Issuer: c.Patient.Issuer, Log: a.log,
-	}
-	if c.Patient.Pattern != "" {
-		options.Patient = folder.ByPattern(regexp.MustCompile(c.Patient.Pattern)) // the configuration was checked
-	}
-	f, err := folder.New(options, a.pipeline)
-	if err != nil {
-		return err
-	}
-	a.folders = append(a.folders, f)
-	a.open.push("folder "+c.Name, f.Close)
-	return nil
 }
 
 // Run works until ctx ends, then closes everything and returns nil. Any other error means that storage failed, or that

@@ -94,18 +94,35 @@ func (c PatientsConfig) rules() document.PatientRules {
 type FolderConfig struct {
 	Name       string            `yaml:"name"`
 	Path       string            `yaml:"path"`
+	Accepts    []document.Format `yaml:"accepts"`
 	Afterwards folder.Disposal   `yaml:"afterwards"`
 	Quiet      time.Duration     `yaml:"quiet"`
+	Patience   time.Duration     `yaml:"patience"`
 	Rescan     time.Duration     `yaml:"rescan"`
+	Ready      bool              `yaml:"ready"`
 	Kind       record.Kind       `yaml:"kind"`
-	Patient    PatientRuleConfig `yaml:"patient"`
+	Department string            `yaml:"department"`
+	// Issuer is that of identifiers in DICOM which name none; empty for the hospital's.
+	Issuer  string            `yaml:"issuer"`
+	Patient PatientRuleConfig `yaml:"patient"`
 }
 
-// PatientRuleConfig tells whose a file is by its path.
+// PatientRuleConfig tells whose a file is that does not say so itself.
 type PatientRuleConfig struct {
-	Issuer  string `yaml:"issuer"`
-	Pattern string `yaml:"pattern"`
+	By      PatientRule `yaml:"by"`
+	Issuer  string      `yaml:"issuer"`
+	Pattern string      `yaml:"pattern"`
 }
+
+// PatientRule is how it tells.
+type PatientRule string
+
+// The rules.
+const (
+	ByFolder  PatientRule = "folder"  // the first folder's name is the identifier
+	ByPattern PatientRule = "pattern" // the pattern's group "id", matched against the path, is
+	BySidecar PatientRule = "sidecar" // a small file beside it says it
+)
 
 // StudiesConfig says when no more instances of a study are expected.
 type StudiesConfig struct {
@@ -181,7 +198,11 @@ func (c *Config) setDefaults() {
 			f.Afterwards = folder.Done
 		}
 		orDuration(&f.Quiet, 2*time.Second)
+		orDuration(&f.Patience, max(folder.DefaultPatience, 10*f.Quiet))
 		orDuration(&f.Rescan, 10*time.Second)
+		if f.Patient.By == "" && f.Patient.Pattern != "" {
+			f.Patient.By = ByPattern
+		}
 		if f.Kind == 0 {
 			f.Kind = record.KindOther
 		}
@@ -239,8 +260,15 @@ func (c *Config) validateFolders() (errs []error) {
 			required(key+".name", f.Name),
 			absolute(key+".path", f.Path),
 			oneOf(key+".afterwards", string(f.Afterwards), string(folder.Done), string(folder.Keep), string(folder.Delete)),
-			patientPattern(key+".patient.pattern", f.Patient.Pattern),
+			f.Patient.validate(key+".patient"),
 		)
+		for j, format := range f.Accepts {
+			errs = append(errs, oneOf(fmt.Sprintf("%s.accepts[%d]", key, j), string(format), string(document.FormatDICOM),
+				string(document.FormatPDF), string(document.FormatText)))
+		}
+		if f.Patience <= f.Quiet {
+			errs = append(errs, fmt.Errorf("%s.patience: %s is not longer than quiet, %s", key, f.Patience, f.Quiet))
+		}
 		if f.Name == networkDoor || f.Name == refileDoor {
 			errs = append(errs, fmt.Errorf("%s.name: %q is a door's of medanchor itself: choose another", key, f.Name))
 		}
@@ -321,10 +349,20 @@ func oneOf(key, value string, allowed ...string) error {
 	return nil
 }
 
-func patientPattern(key, pattern string) error {
-	if pattern == "" {
+func (c PatientRuleConfig) validate(key string) error {
+	switch {
+	case c.By == ByPattern:
+		return patientPattern(key+".pattern", c.Pattern)
+	case c.Pattern != "":
+		return fmt.Errorf("%s: a pattern goes with by: %s", key, ByPattern)
+	case c.By == "":
 		return nil
+	default:
+		return oneOf(key+".by", string(c.By), string(ByFolder), string(ByPattern), string(BySidecar))
 	}
+}
+
+func patientPattern(key, pattern string) error {
 	compiled, err := regexp.Compile(pattern)
 	if err != nil {
 		return fmt.Errorf("%s: %w", key, err)

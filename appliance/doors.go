@@ -7,9 +7,11 @@ import (
 	"io"
 	"net"
 	"path/filepath"
+	"regexp"
 
 	"github.com/medanchor/medanchor/appliance/control"
 	"github.com/medanchor/medanchor/appliance/disk"
+	"github.com/medanchor/medanchor/dicomwatch/folder"
 	"github.com/medanchor/medanchor/dicomwatch/scp"
 	"github.com/medanchor/medanchor/dicomwatch/spool"
 	"github.com/medanchor/medanchor/document"
@@ -68,6 +70,35 @@ func (a *App) openDoors(trace func(document.Step)) (err error) {
 	options.Spool, options.Log, options.Trace = a.spool, a.log, trace
 	a.receiver, err = scp.New(options)
 	return err
+}
+
+func (a *App) openFolder(c FolderConfig, trace func(document.Step)) error {
+	options := folder.Options{
+		Name: c.Name, Path: c.Path, Disposal: c.Afterwards, Quiet: c.Quiet, Patience: c.Patience, Rescan: c.Rescan,
+		Ready: c.Ready, Accepts: c.Accepts, Kind: c.Kind, Department: c.Department, Patient: c.Patient.rule(),
+		Issuer: c.Patient.Issuer, Room: func() error { return a.guard.Room(0) }, Trace: trace, Log: a.log,
+	}
+	f, err := folder.New(options, a.pipeline)
+	if err != nil {
+		return err
+	}
+	a.folders = append(a.folders, f)
+	a.open.push("folder "+c.Name, f.Close)
+	return nil
+}
+
+// rule is how a folder tells whose its files are. The configuration was checked.
+func (c PatientRuleConfig) rule() folder.PatientRule {
+	switch c.By {
+	case ByFolder:
+		return folder.ByFolder()
+	case ByPattern:
+		return folder.ByPattern(regexp.MustCompile(c.Pattern))
+	case BySidecar:
+		return folder.BySidecar()
+	default:
+		return folder.PatientRule{}
+	}
 }
 
 // receiverOptions reads the certificates that the configuration names.

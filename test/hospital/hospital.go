@@ -113,11 +113,11 @@ func (h *Hospital) config(m *devnet.Member, o Options, identity ledger.Options, 
 		},
 		Folders: []appliance.FolderConfig{
 			{
-				Name: "dicom", Path: h.DICOM, Afterwards: afterwards, Quiet: quiet, Rescan: time.Second,
+				Name: "dicom", Path: h.DICOM, Afterwards: afterwards, Quiet: quiet, Patience: 10 * quiet, Rescan: time.Second,
 				Kind: record.KindOther,
 			},
 			{
-				Name: "documents", Path: h.Documents, Afterwards: afterwards, Quiet: quiet, Rescan: time.Second,
+				Name: "documents", Path: h.Documents, Afterwards: afterwards, Quiet: quiet, Patience: 10 * quiet, Rescan: time.Second,
 				Kind:    record.KindLetter,
 				Patient: appliance.PatientRuleConfig{Issuer: synth.Issuer, Pattern: `^(?P<id>[^/]+)/`},
 			},
