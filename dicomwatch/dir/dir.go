@@ -178,7 +178,7 @@ func (r *Root) in(name string, f func(fd int, base string) error) error {
 
 // use calls f with the root's descriptor, which stays open meanwhile.
 func (r *Root) use(f func(root int) error) (err error) {
-	closed := r.conn.Control(func(fd uintptr) { err = again(func() error { return f(int(fd)) }) }) //nolint:gosec // a descriptor
+	closed := r.conn.Control(func(fd uintptr) { err = again(func() error { return f(int(fd)) }) })
 	if closed != nil {
 		return fs.ErrClosed
 	}

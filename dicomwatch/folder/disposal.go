@@ -38,13 +38,40 @@ func (d *disposal) dispose(at string, c document.Claim) (away bool, err error) {
 			return false, err
 		}
 	}
-	if err := d.putAway(at); err != nil {
+	moved, err := d.putAway(at)
+	if err != nil {
 		return false, err
+	}
+	if moved != "" && d.isAnother(moved, c) {
+		return d.ours(at, c), d.putBack(moved, at)
 	}
 	if d.folder.Ready {
 		d.removeMarker(at + readySuffix)
 	}
 	return true, nil
+}
+
+// isAnother says whether another file was moved: one that took the source's place after that was looked at.
+func (d *disposal) isAnother(moved string, c document.Claim) bool {
+	info, err := d.root.Stat(moved)
+	if err != nil {
+		return false
+	}
+	s, ok := stampOf(info)
+	s.changeTime = c.ChangeTime.UnixNano() // moving it is a change
+	return !ok || !s.matches(c)
+}
+
+// putBack moves a file back that is not taken yet; where the next one has its name already, to another name.
+func (d *disposal) putBack(moved, at string) error {
+	free, err := d.freeName(at, "%s.%d")
+	if err == nil {
+		err = d.root.Rename(moved, free)
+	}
+	if err != nil {
+		return fmt.Errorf("move back from %s/ a file that came meanwhile: %w", doneDir, err)
+	}
+	return nil
 }
 
 // ours says that the file was offered from the directory that the folder is now. What another one holds may come back when that
@@ -68,7 +95,7 @@ func (d *disposal) putSidecarsAway(at string) error {
 			continue
 		}
 		if err == nil {
-			err = d.putAway(name)
+			_, err = d.putAway(name)
 		}
 		if err != nil {
 			return fmt.Errorf("its sidecar file: %w", err)
@@ -83,31 +110,32 @@ func (d *disposal) shared(at string) bool {
 	return len(d.folder.stems[stem(at)]) > 1
 }
 
-func (d *disposal) putAway(at string) error {
+// putAway moves or deletes a file, and gives the name that it has now; none if it is deleted.
+func (d *disposal) putAway(at string) (moved string, err error) {
 	d.touched[path.Dir(at)] = true
 	if d.folder.Disposal == Delete {
 		if err := d.root.Remove(at); err != nil {
-			return fmt.Errorf("delete the source: %w", err)
+			return "", fmt.Errorf("delete the source: %w", err)
 		}
-		return nil
+		return "", nil
 	}
 	return d.move(at)
 }
 
-func (d *disposal) move(at string) error {
+func (d *disposal) move(at string) (moved string, err error) {
 	target := path.Join(doneDir, at)
 	if err := d.makeDir(path.Dir(target)); err != nil {
-		return fmt.Errorf("make %s/: %w", doneDir, err)
+		return "", fmt.Errorf("make %s/: %w", doneDir, err)
 	}
-	free, err := d.freeName(target)
+	free, err := d.freeName(target, "%s.~%d~")
 	if err != nil {
-		return fmt.Errorf("look at %s/: %w", doneDir, err)
+		return "", fmt.Errorf("look at %s/: %w", doneDir, err)
 	}
 	d.touched[path.Dir(target)] = true
 	if err := d.root.Rename(at, free); err != nil {
-		return fmt.Errorf("move to %s/: %w", doneDir, err)
+		return "", fmt.Errorf("move to %s/: %w", doneDir, err)
 	}
-	return nil
+	return free, nil
 }
 
 // makeDir makes a directory and those above it, and marks the parents of what it may have made.
@@ -125,8 +153,8 @@ func (d *disposal) makeDir(at string) error {
 	return nil
 }
 
-// freeName returns target, or target with a number where an earlier delivery has that name.
-func (d *disposal) freeName(target string) (string, error) {
+// freeName returns target, or target with a number where another file has that name.
+func (d *disposal) freeName(target, numbered string) (string, error) {
 	name := target
 	for n := 2; ; n++ {
 		_, err := d.root.Stat(name)
@@ -136,7 +164,7 @@ func (d *disposal) freeName(target string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		name = fmt.Sprintf("%s.~%d~", target, n)
+		name = fmt.Sprintf(numbered, target, n)
 	}
 }
 

@@ -2,6 +2,7 @@ package folder_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,7 +44,7 @@ func TestASlowWriterIsTakenOnceAndWhole(t *testing.T) {
 				t.Fatal(err)
 			}
 			eventually(t, "half of it is offered, and handed back", func() bool { return p.handedBack(tc.reason) > 0 })
-			if held := f.Held()["slow.dcm"]; tc.reason == document.ErrGrowing && !strings.HasPrefix(held, "ends early: waits for the rest until") {
+			if held := f.Held()["slow.dcm"]; errors.Is(tc.reason, document.ErrGrowing) && !strings.HasPrefix(held, "ends early: waits for the rest until") {
 				t.Errorf("held: %q", held)
 			}
 			if err := writer.Wait(); err != nil {

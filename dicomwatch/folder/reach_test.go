@@ -104,16 +104,16 @@ func TestThePathMayBeALink(t *testing.T) {
 	if err := os.Symlink(o.Path, link); err != nil {
 		t.Fatal(err)
 	}
-	real := o.Path
+	there := o.Path
 	o.Path = link
 	in := start(t, o)
-	write(t, filepath.Join(real, "a.dcm"), "x")
+	write(t, filepath.Join(there, "a.dcm"), "x")
 	d := in.next(t)
 	if d.Claim.Path != filepath.Join(link, "a.dcm") || read(t, d) != "x" {
 		t.Errorf("offered %s", d.Claim.Path)
 	}
 	acknowledge(t, d)
-	if !exists(t, filepath.Join(real, "done", "a.dcm")) {
+	if !exists(t, filepath.Join(there, "done", "a.dcm")) {
 		t.Error("not moved")
 	}
 }
