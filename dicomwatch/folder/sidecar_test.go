@@ -160,6 +160,23 @@ func TestASidecarThatIsCorrectedMeanwhileCounts(t *testing.T) {
 	}
 }
 
+// That the sidecar comes does not say that its file is whole.
+func TestAFileThatChangesAsItsSidecarComesIsGivenItsQuietPeriod(t *testing.T) {
+	o := bySidecar(t)
+	o.Quiet = 300 * time.Millisecond
+	f, in := startFolder(t, o)
+	write(t, filepath.Join(o.Path, "a.pdf"), "half")
+	eventually(t, "it waits", func() bool { return f.Held()["a.pdf"] != "" })
+	write(t, filepath.Join(o.Path, "a.pdf"), "half, and more")
+	eventually(t, "it is seen", func() bool { return f.Held()["a.pdf"] == "" })
+	began := time.Now()
+	write(t, filepath.Join(o.Path, "a.patient.json"), jane)
+	in.next(t)
+	if took := time.Since(began); took < o.Quiet/2 {
+		t.Errorf("offered after %s", took)
+	}
+}
+
 // a.patient.json may be of a.pdf and of a.dcm: it goes with the last of them.
 func TestASharedSidecarGoesWithTheLastFile(t *testing.T) {
 	o := bySidecar(t)
