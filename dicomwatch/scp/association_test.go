@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/medanchor/medanchor/dicomwatch/scp"
 	"github.com/medanchor/medanchor/dicomwatch/scp/wire"
 	"github.com/medanchor/medanchor/document"
@@ -670,21 +672,50 @@ func TestADribbleIsAborted(t *testing.T) {
 	p.aborted(wire.AbortUnspecified)
 }
 
-// A peer that asks and asks, and never reads an answer, does not hold us.
+// pipe is a listener of one connection, which holds no byte that is not read.
+type pipe struct {
+	once   chan net.Conn
+	closed chan struct{}
+}
+
+func (l pipe) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.once:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l pipe) Close() error {
+	select {
+	case <-l.closed:
+	default:
+		close(l.closed)
+	}
+	return nil
+}
+
+func (pipe) Addr() net.Addr { return &net.TCPAddr{} }
+
+// A peer that never reads an answer does not hold us.
 func TestAPeerThatDoesNotReadIsAborted(t *testing.T) {
-	r := start(t, scp.Options{Limits: scp.Limits{Write: 250 * time.Millisecond}})
-	p := r.dial(t)
+	r := start(t, scp.Options{Open: true, Limits: brief()})
+	ours, theirs := net.Pipe()
+	l := pipe{make(chan net.Conn, 1), make(chan struct{})}
+	l.once <- ours
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- r.Serve(ctx, l) }()
+	p := &peer{theirs, t, bufio.NewReader(theirs)}
 	p.open(echo())
-	many := bytes.Repeat(message(3, echoRQ(1), nil), 1000)
-	if err := p.SetWriteDeadline(time.Now().Add(20 * time.Second)); err != nil {
-		t.Fatal(err)
-	}
-	for {
-		if _, err := p.Write(many); err != nil {
-			break
-		}
-	}
+	p.send(message(3, echoRQ(1), nil))
 	r.eventually(t, "it ends", func(s scp.Stats) bool { return s.Ended[scp.EndIdle] == 1 && s.Associations == 0 })
+	theirs.Close()
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
 }
 
 // counted is a listener whose connections tell what is written at once.
@@ -737,6 +768,63 @@ func TestEachPDUIsWrittenAtOnce(t *testing.T) {
 	}
 	if want := []wire.Type{wire.TypeAssociateAC, wire.TypeData, wire.TypeData, wire.TypeReleaseRP}; !slices.Equal(kinds, want) {
 		t.Errorf("%v, want %v", kinds, want)
+	}
+}
+
+// kept is a listener that keeps the connections that it accepts.
+type kept struct {
+	net.Listener
+	conns chan *net.TCPConn
+}
+
+func (l kept) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if tcp, ok := c.(*net.TCPConn); ok {
+		l.conns <- tcp
+	}
+	return c, err
+}
+
+// option gives an option of TCP.
+func option(t *testing.T, c *net.TCPConn, which int) int {
+	t.Helper()
+	raw, err := c.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var value int
+	var asked error
+	if err := raw.Control(func(fd uintptr) { value, asked = unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, which) }); err != nil || asked != nil {
+		t.Fatal(err, asked)
+	}
+	return value
+}
+
+// What is sent goes at once; and what is read is acknowledged at once, still, after an exchange of messages in which the
+// kernel learnt to wait for an answer to send the acknowledgement with.
+func TestNothingWaitsInTheKernel(t *testing.T) {
+	r := start(t, scp.Options{})
+	l := kept{listen(t), make(chan *net.TCPConn, 1)}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- r.Serve(ctx, l) }()
+	r.address = l.Addr().String()
+	p := r.dial(t)
+	p.open(ct(), echo())
+	for n := range uint16(20) {
+		p.send(message(3, echoRQ(n), nil))
+		p.response(echoRQ(n), scp.StatusSuccess)
+	}
+	p.send(pdata(pdv(1, isCommand|isLast, storeRQ(1, "1.2.3").encode())), pdata(pdv(1, isDataset, make([]byte, 100))))
+	r.eventually(t, "the object begins", func(scp.Stats) bool { r.spool.mu.Lock(); defer r.spool.mu.Unlock(); return r.spool.open == 1 })
+	conn := <-l.conns
+	if option(t, conn, unix.TCP_NODELAY) == 0 || option(t, conn, unix.TCP_QUICKACK) == 0 {
+		t.Errorf("TCP_NODELAY %d, TCP_QUICKACK %d", option(t, conn, unix.TCP_NODELAY), option(t, conn, unix.TCP_QUICKACK))
+	}
+	p.Close()
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }
 

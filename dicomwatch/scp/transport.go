@@ -23,6 +23,7 @@ type transport struct {
 	reader *bufio.Reader // holds a whole PDU, which is read in place
 	held   int           // bytes of it that the PDU at hand takes
 	limits Limits
+	unsent error // why a PDU was not sent whole: nothing more is
 
 	mu      sync.Mutex
 	until   time.Time // when reading ends, but for the server's end
@@ -106,6 +107,9 @@ func (t *transport) next(begun func()) (wire.Type, []byte, error) {
 
 // send writes a PDU, in one piece.
 func (t *transport) send(pdu []byte) error {
+	if t.unsent != nil {
+		return t.unsent
+	}
 	t.mu.Lock()
 	until := time.Now().Add(t.limits.Write)
 	if end := t.stopped.Add(t.limits.Grace); !t.stopped.IsZero() && end.Before(until) {
@@ -116,8 +120,8 @@ func (t *transport) send(pdu []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.Write(pdu)
-	return err
+	_, t.unsent = t.Write(pdu)
+	return t.unsent
 }
 
 // await gives what is read from now on its time.
