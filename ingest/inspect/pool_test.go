@@ -246,6 +246,10 @@ func TestChildIsConfined(t *testing.T) {
 			said := string(b)
 			if file == "limits" {
 				said = blanks.ReplaceAllString(said, " ")
+				// Without it one mapping of any size passes RLIMIT_DATA (see package sandbox).
+				if !strings.Contains(said, "Max address space ") || strings.Contains(said, "Max address space unlimited") {
+					t.Errorf("the child's addresses are not limited:\n%s", b)
+				}
 			}
 			for _, want := range wants {
 				if !strings.Contains(said, want) {

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"fmt"
+	"os"
 	"os/signal"
 
 	"github.com/elastic/go-seccomp-bpf"
@@ -10,9 +11,13 @@ import (
 
 // The limits of a confined process.
 const (
-	// Memory bounds private writable memory, in bytes (RLIMIT_DATA; RLIMIT_AS would count the gigabytes of addresses
-	// that Go reserves and never uses).
+	// Memory bounds private writable memory, in bytes (RLIMIT_DATA).
 	Memory = 256 << 20
+	// Growth bounds the addresses that a process takes beyond those that the Go runtime reserves when it starts, of which it
+	// uses little (RLIMIT_AS): two of the runtime's arenas of 64 MiB, beside the first, and what it needs to manage them.
+	// RLIMIT_DATA alone lets one mapping of any size pass where it takes the place of a reservation, as Go's heap does
+	// (mm/vma.c, may_expand_vm).
+	Growth = 2*64<<20 + 24<<20
 	// CPUSeconds bounds the process's whole life: it is to ask for a successor in good time.
 	CPUSeconds = 30
 )
@@ -36,12 +41,17 @@ func Enter() error {
 	if err := unix.Chdir("/"); err != nil {
 		return fmt.Errorf("change to /: %w", err)
 	}
+	size, err := addressSpace()
+	if err != nil {
+		return err
+	}
 	for _, l := range []struct {
 		name     string
 		resource int
 		value    uint64
 	}{
 		{"memory", unix.RLIMIT_DATA, Memory},
+		{"address space", unix.RLIMIT_AS, size + Growth},
 		{"CPU time", unix.RLIMIT_CPU, CPUSeconds},
 		{"file size", unix.RLIMIT_FSIZE, 0},
 		{"core dumps", unix.RLIMIT_CORE, 0},
@@ -52,6 +62,19 @@ func Enter() error {
 		}
 	}
 	return filter()
+}
+
+// addressSpace gives how many bytes of addresses the process has by now.
+func addressSpace() (uint64, error) {
+	statm, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0, fmt.Errorf("read the size of the process: %w; is /proc mounted?", err)
+	}
+	var pages uint64
+	if _, err := fmt.Sscan(string(statm), &pages); err != nil {
+		return 0, fmt.Errorf("read the size of the process: %w", err)
+	}
+	return pages * uint64(os.Getpagesize()), nil // #nosec G115 -- a page's size is positive
 }
 
 // filter loads the allow-list. The one rule with a condition comes last: the filter library does not load the number of
