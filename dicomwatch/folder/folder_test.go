@@ -412,7 +412,7 @@ func TestThePathTellsThePatient(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := options(t)
-			o.Patient, o.Issuer = tc.rule, "nhs"
+			o.Patient, o.Issuer = tc.rule.IssuedBy("nhs"), "here"
 			for at := range tc.want {
 				write(t, filepath.Join(o.Path, at), "x")
 			}
@@ -424,7 +424,7 @@ func TestThePathTellsThePatient(t *testing.T) {
 				if want.Identifier != "" {
 					want.Issuer = "nhs"
 				}
-				if err != nil || d.Patient != want || d.Issuer != "nhs" {
+				if err != nil || d.Patient != want || d.Issuer != "here" {
 					t.Errorf("%s is of %+v, issuer %q", at, d.Patient, d.Issuer)
 				}
 			}

@@ -1,6 +1,7 @@
 package folder
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -98,7 +99,7 @@ func (f *Folder) delivery(at string, s stamp) (d document.Delivery, ok bool) {
 		d.Patient.Identifier = f.Patient.identify(at)
 	}
 	if d.Patient.Identifier != "" && d.Patient.Issuer == "" {
-		d.Patient.Issuer = f.Issuer
+		d.Patient.Issuer = cmp.Or(f.Patient.issuer, f.Issuer)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -52,7 +52,8 @@ type Options struct {
 	Department string
 	// Patient tells whose a file is that does not say so itself; the zero value tells of none.
 	Patient PatientRule
-	// Issuer is that of the identifiers which name none; empty for the hospital's.
+	// Issuer is that of the identifiers which name none, in a DICOM header too; empty for the hospital's. PatientRule.IssuedBy
+	// names another for what the rule finds.
 	Issuer string
 
 	// Room says whether the disk has room; document.ErrNoRoom if it is at its reserve: nothing is offered then. It is called for

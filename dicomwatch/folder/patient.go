@@ -17,6 +17,14 @@ import (
 type PatientRule struct {
 	identify func(path string) (identifier string) // by the path inside the folder
 	sidecar  bool
+	issuer   string
+}
+
+// IssuedBy names the issuer of the identifiers that the rule finds, where a sidecar names none; without it, or if it is empty, it
+// is Options.Issuer.
+func (r PatientRule) IssuedBy(issuer string) PatientRule {
+	r.issuer = issuer
+	return r
 }
 
 // ByFolder takes the name of the first folder on the path as the patient's identifier.
