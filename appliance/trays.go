@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/medanchor/medanchor/appliance/control"
 	"github.com/medanchor/medanchor/chaincode/record"
+	"github.com/medanchor/medanchor/dicomwatch/folder"
 	"github.com/medanchor/medanchor/document"
 	"github.com/medanchor/medanchor/ingest"
 	"github.com/medanchor/medanchor/reading"
@@ -284,9 +286,9 @@ func (a *App) rule(item *document.Item) (rule document.Delivery, known bool) {
 	if item.Door == networkDoor {
 		return senderRule(a.config.DICOM, item)
 	}
-	for _, f := range a.config.Folders {
+	for i, f := range a.folders { // they stand as in the configuration
 		if f.Name == item.Door {
-			return folderRule(f, item), true
+			return folderRule(f.Options, a.config.Folders[i].Patient, item), true
 		}
 	}
 	return rule, false
@@ -307,16 +309,37 @@ func senderRule(c DICOMConfig, item *document.Item) (rule document.Delivery, kno
 	return rule, known || c.Open
 }
 
-// folderRule is what a folder says of an item that it brought.
-func folderRule(f FolderConfig, item *document.Item) document.Delivery {
-	rule := document.Delivery{Kind: f.Kind, Issuer: f.Patient.Issuer}
-	rel, err := filepath.Rel(f.Path, item.Path)
-	if f.Patient.Pattern == "" || err != nil {
-		return rule
-	}
-	pattern := regexp.MustCompile(f.Patient.Pattern) // the configuration was checked
-	if match := pattern.FindStringSubmatch(filepath.ToSlash(rel)); match != nil {
-		rule.Patient = document.PatientID{Issuer: f.Patient.Issuer, Identifier: match[pattern.SubexpIndex("id")]}
+// folderRule is what a folder says of an item that it brought, as when it offered it.
+func folderRule(o folder.Options, patient PatientRuleConfig, item *document.Item) document.Delivery {
+	rule := document.Delivery{Accepts: o.Accepts, Kind: o.Kind, Issuer: o.Issuer}
+	rule.Patient = toldBy(patient, o.Path, item)
+	if rule.Patient.Identifier != "" && rule.Patient.Issuer == "" {
+		rule.Patient.Issuer = o.Issuer
 	}
 	return rule
+}
+
+// toldBy is whose an item is that does not say so itself. A sidecar file went where its file went: what it said is with the item.
+func toldBy(c PatientRuleConfig, folder string, item *document.Item) (id document.PatientID) {
+	if c.By == BySidecar && item.Metadata.Format != document.FormatDICOM {
+		return item.Metadata.Patient
+	}
+	inside, err := filepath.Rel(folder, item.Path)
+	if err != nil {
+		return id
+	}
+	inside = filepath.ToSlash(inside)
+	switch c.By {
+	case ByFolder:
+		if first, _, found := strings.Cut(inside, "/"); found {
+			id.Identifier = first
+		}
+	case ByPattern:
+		pattern := regexp.MustCompile(c.Pattern) // the configuration was checked
+		if match := pattern.FindStringSubmatch(inside); match != nil {
+			id.Identifier = match[pattern.SubexpIndex("id")]
+		}
+	case BySidecar:
+	}
+	return id
 }

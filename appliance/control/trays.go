@@ -134,11 +134,12 @@ func (d TrayDecision) Validate() error {
 // A signature for one appliance is none for another, and each is good once: it is not older than DecisionTime, and later than
 // any decision on the item before.
 func (d TrayDecision) Message(channel string, appliance record.ParticipantID) []byte {
-	at := binary.BigEndian.AppendUint64(nil, uint64(d.At.UnixNano())) //nolint:gosec // any number will do
+	at := binary.BigEndian.AppendUint64(nil, uint64(d.At.UnixNano()))
 	m := []byte("medanchor tray decision\x00")
 	for _, field := range [][]byte{
 		[]byte(channel), appliance[:], d.By[:], d.Item[:], []byte(d.Action), []byte(d.Patient.Issuer), []byte(d.Patient.Identifier),
-		{byte(d.Kind)}, []byte(d.Words), at,
+		{byte(d.Kind)},
+		[]byte(d.Words), at,
 	} {
 		m = binary.BigEndian.AppendUint32(m, uint32(len(field))) //nolint:gosec // a request is at most maxRequest
 		m = append(m, field...)

@@ -138,7 +138,7 @@ func showItem(out io.Writer, v control.TrayView) error {
 	show("item", v.Item.String())
 	show("outcome", outcome(v.TrayItem))
 	show("reason", string(v.Reason))
-	show("what to do", v.Explanation)
+	show("why", v.Explanation)
 	show("detail", v.Metadata.Detail)
 	show("received", v.Received.Local().Format(time.DateTime))
 	show("door", v.Door)

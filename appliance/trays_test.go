@@ -1,0 +1,81 @@
+package appliance_test
+
+import (
+	"reflect"
+	"testing"
+
+	"github.com/medanchor/medanchor/appliance"
+	"github.com/medanchor/medanchor/chaincode/record"
+	"github.com/medanchor/medanchor/dicomwatch/folder"
+	"github.com/medanchor/medanchor/document"
+)
+
+// A folder says of what it brought what it said when it offered it, by its rule of today.
+func TestAFolderSaysOfAnItemWhatItSaidOfTheFile(t *testing.T) {
+	o := folder.Options{
+		Path: "/drop/letters", Kind: record.KindLetter, Issuer: "here", Accepts: []document.Format{document.FormatPDF},
+	}
+	told := document.PatientID{Issuer: "there", Identifier: "77"}
+	for name, test := range map[string]struct {
+		rule   appliance.PatientRuleConfig
+		path   string
+		format document.Format
+		want   document.PatientID
+	}{
+		"by the first folder": {
+			appliance.PatientRuleConfig{By: appliance.ByFolder}, "/drop/letters/12/a/b.pdf", document.FormatPDF,
+			document.PatientID{Issuer: "here", Identifier: "12"},
+		},
+		"by no folder": {
+			appliance.PatientRuleConfig{By: appliance.ByFolder}, "/drop/letters/b.pdf", document.FormatPDF, document.PatientID{},
+		},
+		"by a pattern": {
+			appliance.PatientRuleConfig{By: appliance.ByPattern, Pattern: `^in/(?P<id>[0-9]+)-`}, "/drop/letters/in/12-b.pdf",
+			document.FormatPDF, document.PatientID{Issuer: "here", Identifier: "12"},
+		},
+		"by a pattern that does not match": {
+			appliance.PatientRuleConfig{By: appliance.ByPattern, Pattern: `^(?P<id>[0-9]+)-`}, "/drop/letters/in/12-b.pdf",
+			document.FormatPDF, document.PatientID{},
+		},
+		"by a sidecar file, which is gone": {
+			appliance.PatientRuleConfig{By: appliance.BySidecar}, "/drop/letters/b.pdf", document.FormatPDF, told,
+		},
+		"by no rule": {appliance.PatientRuleConfig{}, "/drop/letters/12/b.pdf", document.FormatPDF, document.PatientID{}},
+	} {
+		item := document.Item{Path: test.path, Metadata: document.Metadata{Format: test.format, Patient: told}}
+		got := appliance.FolderRule(o, test.rule, &item)
+		want := document.Delivery{Accepts: o.Accepts, Kind: o.Kind, Issuer: o.Issuer, Patient: test.want}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v, want %+v", name, got, want)
+		}
+	}
+}
+
+// Several devices may have one AE title: where they differ, which one it was is not known any more, and nothing is guessed.
+func TestASenderSaysTheIssuer(t *testing.T) {
+	senders := []appliance.SenderConfig{
+		{AETitle: "CT1", Department: "radiology", Issuer: "ris"},
+		{AETitle: "CT1", Department: "radiology", Issuer: "ris"},
+		{AETitle: "CT1", Department: "emergency", Issuer: "ed"},
+		{AETitle: "US", Department: "radiology", Issuer: "ris"},
+		{AETitle: "US", Department: "radiology", Issuer: "obstetrics"},
+	}
+	for name, test := range map[string]struct {
+		from, department string
+		open             bool
+		issuer           string
+		known            bool
+	}{
+		"one device at two addresses": {"CT1", "radiology", false, "ris", true},
+		"another of its name":         {"CT1", "emergency", false, "ed", true},
+		"two that differ":             {"US", "radiology", false, "", false},
+		"one that is gone":            {"MR", "radiology", false, "", false},
+		"anybody":                     {"MR", "", true, "", true},
+	} {
+		item := document.Item{From: test.from, Department: test.department}
+		rule, known := appliance.SenderRule(appliance.DICOMConfig{Senders: senders, Open: test.open}, &item)
+		if rule.Issuer != test.issuer || known != test.known {
+			t.Errorf("%s: issuer %q, known %t", name, rule.Issuer, known)
+		}
+	}
+}
