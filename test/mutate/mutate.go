@@ -33,7 +33,7 @@ const (
 	shareChanged   = 36
 	shareNested    = 8
 	shareLength    = 12
-	// and one each of the two bombs, each of which takes its reader a second or more
+	// And one each of the two bombs, each of which takes its reader a second or more.
 )
 
 // Files makes n files. The first 10,000 end at every offset of a header at least once.

@@ -18,10 +18,11 @@ func TestSameSeedSameFiles(t *testing.T) {
 		}
 		return [32]byte(h.Sum(nil))
 	}
-	if digest(1) != digest(1) {
+	first, again, other := digest(1), digest(1), digest(2)
+	if first != again {
 		t.Error("the same seed gives other files")
 	}
-	if digest(1) == digest(2) {
+	if first == other {
 		t.Error("another seed gives the same files")
 	}
 }

@@ -107,51 +107,50 @@ func (g *generator) pdfBomb(round int) []byte {
 	mebibytes := 64 << g.IntN(6)
 	blanks := zlibbed(bomb([]byte("BT (Seen) Tj "), mebibytes, ' '), nil)
 	deep := 1000 << g.IntN(7)
-	bombs := []func(p *pdf) []byte{
-		func(p *pdf) []byte { return p.page().stream("/Filter /FlateDecode", blanks).end("") },
-		func(p *pdf) []byte { return packed(zlibbed(bomb([]byte("1 0 2 40 3 90 "), mebibytes, ' '), nil), 3) },
-		func(p *pdf) []byte { return packed(nil, 1<<30) },
-		func(p *pdf) []byte { // twice deflated
-			return p.page().stream("/Filter [/FlateDecode /FlateDecode]", zlibbed(deflate(blanks), blanks)).end("")
+	bombs := []func() []byte{
+		func() []byte { return new(pdf).page().stream("/Filter /FlateDecode", blanks).end("") },
+		func() []byte { return packed(zlibbed(bomb([]byte("1 0 2 40 3 90 "), mebibytes, ' '), nil), 3) },
+		func() []byte { return packed(nil, 1<<30) },
+		func() []byte { // twice deflated
+			return new(pdf).page().stream("/Filter [/FlateDecode /FlateDecode]", zlibbed(deflate(blanks), blanks)).end("")
 		},
-		func(p *pdf) []byte { return p.page().stream("", nil).end("/Prev SELF") },
-		func(p *pdf) []byte { return p.page().stream("", nil).end("/XRefStm SELF") },
-		func(p *pdf) []byte { // pages that are their own parents
-			return p.object("<< /Type /Catalog /Pages 2 0 R >>").
+		func() []byte { return new(pdf).page().stream("", nil).end("/Prev SELF") },
+		func() []byte { return new(pdf).page().stream("", nil).end("/XRefStm SELF") },
+		func() []byte { // pages that are their own parents
+			return new(pdf).object("<< /Type /Catalog /Pages 2 0 R >>").
 				object("<< /Type /Pages /Count 2147483647 /Kids [2 0 R 3 0 R] >>").
 				object("<< /Type /Pages /Parent 2 0 R /Count 9 /Kids [2 0 R 3 0 R] >>").end("")
 		},
-		func(p *pdf) []byte {
-			return p.object("<< /Type /Catalog /Pages 2 0 R /Names %s%s >>", strings.Repeat("[", deep), strings.Repeat("]", deep)).
+		func() []byte {
+			return new(pdf).object("<< /Type /Catalog /Pages 2 0 R /Names %s%s >>", strings.Repeat("[", deep), strings.Repeat("]", deep)).
 				object("<< /Type /Pages /Count 0 /Kids [] >>").end("")
 		},
-		func(p *pdf) []byte {
-			return p.object("<< /Type /Catalog /Pages 2 0 R /Names %s", strings.Repeat("<< /A ", deep)).
+		func() []byte {
+			return new(pdf).object("<< /Type /Catalog /Pages 2 0 R /Names %s", strings.Repeat("<< /A ", deep)).
 				object("<< /Type /Pages /Count 0 /Kids [] >>").end("")
 		},
-		func(p *pdf) []byte { // a stream whose length is the stream
-			p.page()
-			return p.object("<< /Length 4 0 R >>\nstream\nBT ET\nendstream").end("")
+		func() []byte { // a stream whose length is the stream
+			return new(pdf).page().object("<< /Length 4 0 R >>\nstream\nBT ET\nendstream").end("")
 		},
-		func(p *pdf) []byte { return p.object("1 0 R").end("") },
-		func(p *pdf) []byte { // more objects than there are bytes
-			data := p.page().stream("", nil).end("")
+		func() []byte { return new(pdf).object("1 0 R").end("") },
+		func() []byte { // more objects than there are bytes
+			data := new(pdf).page().stream("", nil).end("")
 			return bytes.Replace(data, []byte("xref\n0 5"), []byte("xref\n0 2147483647"), 1)
 		},
-		func(p *pdf) []byte {
+		func() []byte {
 			data := packed(nil, 3)
 			return bytes.Replace(data, []byte("/Size 6"), []byte("/Size 2147483647 /Index [0 2147483647]"), 1)
 		},
-		func(p *pdf) []byte {
+		func() []byte {
 			data := packed(nil, 3)
 			return bytes.Replace(data, []byte("/W [1 4 1]"), []byte("/W [1 2147483647 1]"), 1)
 		},
-		func(p *pdf) []byte {
-			return p.page().stream("/Filter /FlateDecode /DecodeParms << /Predictor 12 /Columns 2147483647 >>", blanks).end("")
+		func() []byte {
+			return new(pdf).page().stream("/Filter /FlateDecode /DecodeParms << /Predictor 12 /Columns 2147483647 >>", blanks).end("")
 		},
-		func(p *pdf) []byte { // a thousand streams of a mebibyte each
+		func() []byte { // a page of a hundred streams of 64 mebibytes each
 			one := zlibbed(bomb(nil, 64, ' '), nil)
-			p.object("<< /Type /Catalog /Pages 2 0 R >>").object("<< /Type /Pages /Count 1 /Kids [3 0 R] >>")
+			p := new(pdf).object("<< /Type /Catalog /Pages 2 0 R >>").object("<< /Type /Pages /Count 1 /Kids [3 0 R] >>")
 			contents := strings.Builder{}
 			for i := range 100 {
 				fmt.Fprintf(&contents, "%d 0 R ", 4+i)
@@ -163,5 +162,5 @@ func (g *generator) pdfBomb(round int) []byte {
 			return p.end("")
 		},
 	}
-	return bombs[round%len(bombs)](&pdf{})
+	return bombs[round%len(bombs)]()
 }
