@@ -14,6 +14,7 @@ import (
 
 	"github.com/medanchor/medanchor/document"
 	"github.com/medanchor/medanchor/ingest/inspect/wire"
+	"github.com/medanchor/medanchor/test/mutate"
 )
 
 const undefinedLength = uint32(undefined)
@@ -250,6 +251,46 @@ func TestDICOMProblems(t *testing.T) {
 				t.Errorf("got %q (%s), want %q", got.Problem, got.Detail, c.want)
 			}
 		})
+	}
+}
+
+// TestCutAnywhere: whatever a file is cut to, it says that something is wrong, or whose it is as before: never anything else.
+func TestCutAnywhere(t *testing.T) {
+	for f := range mutate.Valid() {
+		if !strings.HasSuffix(f.Name, ".dcm") {
+			continue
+		}
+		whole := read(t, f.Data, wire.Full)
+		if whole.Problem != "" || whole.Patient.Issuer != "2.16.840.1.113883.2.1.4.1" {
+			t.Fatalf("%s: %+v", f.Name, whole)
+		}
+		for at := range f.Data {
+			m := read(t, f.Data[:at], wire.Full)
+			if m.Problem == "" && m.Format == document.FormatDICOM &&
+				(m.Patient != whole.Patient || m.InstanceUID != whole.InstanceUID || m.StudyUID != whole.StudyUID) {
+				t.Errorf("%s, cut to %d: %+v", f.Name, at, m)
+			}
+			if m.Problem != "" && !m.Problem.Understood() && m.DatasetOffset+m.PixelOffset != 0 {
+				t.Errorf("%s, cut to %d: offsets of what was not understood: %+v", f.Name, at, m)
+			}
+		}
+	}
+}
+
+// TestPreambleWithoutMeta: a dataset may stand directly behind the preamble.
+func TestPreambleWithoutMeta(t *testing.T) {
+	for name, bend := range map[string]func(*file){
+		"explicit":   func(*file) {},
+		"implicit":   func(f *file) { f.asDeclared, f.implicit = false, true },
+		"big endian": func(f *file) { f.asDeclared, f.bigEndian = false, true },
+	} {
+		f := good()
+		f.bare = true
+		bend(&f)
+		data := slices.Concat(make([]byte, 128), []byte("DICM"), f.encode(t))
+		if m := read(t, data, wire.Full); m.Problem != "" || m.Patient.Identifier != f.patient || m.DatasetOffset != 132 {
+			t.Errorf("%s: %+v", name, m)
+		}
 	}
 }
 

@@ -84,7 +84,7 @@ func configuration() *model.Configuration {
 func pdfTime(x *model.XRefTable) time.Time {
 	for _, s := range []string{x.CreationDate, x.ModDate} {
 		if t, ok := types.DateTime(s, true); ok && inCalendar(t) {
-			return t
+			return inZone(t)
 		}
 	}
 	return time.Time{}

@@ -3,6 +3,7 @@ package reader
 import (
 	"bytes"
 	"compress/zlib"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -64,9 +65,20 @@ func TestPDF(t *testing.T) {
 	if m := read(t, whole, wire.Full); !m.Time.Equal(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)) {
 		t.Errorf("time %v", m.Time)
 	}
-	elsewhere := bytes.Replace(whole, []byte("(D:20260102030405Z)"), []byte("(D:20260102030405-05'00')"), 1)
-	if got := read(t, elsewhere, wire.Full).Time.Format(time.RFC3339); got != "2026-01-02T03:04:05-05:00" {
-		t.Errorf("time %s, want it in its zone", got)
+	for in, want := range map[string]string{
+		"D:20260102030405-05'00'": "2026-01-02T03:04:05-05:00",
+		"D:20260102030405+05'45'": "2026-01-02T03:04:05+05:45",
+		"D:20260102030405":        "2026-01-02T03:04:05Z",
+		"D:20260102030405+99'00'": "", // no such zone: any time, but one that can be sent
+		"D:2026":                  "2026-01-01T00:00:00Z",
+	} {
+		m := read(t, bytes.Replace(whole, []byte("D:20260102030405Z"), []byte(in), 1), wire.Full)
+		if _, err := json.Marshal(m); err != nil {
+			t.Errorf("%s: %v", in, err)
+		}
+		if got := m.Time.Format(time.RFC3339); got != want && want != "" {
+			t.Errorf("%s: %s, want %s", in, got, want)
+		}
 	}
 }
 

@@ -32,11 +32,16 @@ func zoneOf(offset string) *time.Location {
 	if err != nil {
 		return time.UTC
 	}
+	return inZone(t).Location()
+}
+
+// inZone gives the same time in a zone that is plainly an offset from UTC, or in UTC if there is no such zone.
+func inZone(t time.Time) time.Time {
 	_, seconds := t.Zone()
 	if seconds == 0 || max(seconds, -seconds) > maxZone*60*60 {
-		return time.UTC
+		return t.UTC()
 	}
-	return time.FixedZone("", seconds)
+	return t.In(time.FixedZone("", seconds))
 }
 
 // dateTime reads a DT, "YYYYMMDDHHMMSS.FFFFFF&ZZXX" of which all but the date may be left out (PS3.5 §6.2). Without a zone
