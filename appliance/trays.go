@@ -58,10 +58,8 @@ func (a *App) InTray(_ context.Context, q control.ItemQuery) (v control.TrayView
 	if v.Contradicts, err = a.contradicted(&item); err != nil {
 		return v, err
 	}
-	err = a.state.Items(func(other document.Item) bool {
-		if other.State == document.Duplicate && other.First == item.ID {
-			v.Also = append(v.Also, delivered(&other))
-		}
+	err = a.state.Repeats(item.ID, func(other document.Item) bool {
+		v.Also = append(v.Also, delivered(&other))
 		return true
 	})
 	return v, err

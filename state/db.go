@@ -73,6 +73,8 @@ const (
 	linkedBucket    bucket = "linked"      // own reference, linked reference → sealed secret
 	copyBucket      bucket = "copies"      // document tag → item ID: copies of what another institution anchored
 	emergencyBucket bucket = "emergencies" // ID → sealed Emergency that is not on the ledger yet
+	trayBucket      bucket = "trays"       // item ID → empty: items that wait for a person
+	repeatBucket    bucket = "repeats"     // item ID, item ID of a duplicate of it → empty
 	studyBucket     bucket = "studies"     // patient, record → sealed Study
 	openBucket      bucket = "open"        // patient, record → empty: the ledger was not told that the study is stable
 	handedBucket    bucket = "handed"      // own reference, audit entry by which a secret was handed over → empty
@@ -91,7 +93,7 @@ func buckets() []bucket {
 }
 
 func laterBuckets() []bucket {
-	return []bucket{referenceBucket, linkedBucket, copyBucket, emergencyBucket, handedBucket, studyBucket, openBucket}
+	return []bucket{referenceBucket, linkedBucket, copyBucket, emergencyBucket, handedBucket, trayBucket, repeatBucket, studyBucket, openBucket}
 }
 
 // DB is an open state.db. Its methods may be called from several goroutines at once.
@@ -145,18 +147,23 @@ func (db *DB) prepare(tx *bolt.Tx) error {
 		meta.Put([]byte(memberKey), []byte(db.mspID)))
 }
 
-// addLater makes the buckets that an older file lacks, and fills the one that follows from others.
+// addLater makes the buckets that an older file lacks, and fills those that follow from others.
 func (db *DB) addLater(tx *bolt.Tx) error {
-	fresh := tx.Bucket([]byte(referenceBucket)) == nil
+	v := view{tx, db.sealer}
+	noReferences, unsorted := v.bucket(referenceBucket) == nil, v.bucket(trayBucket) == nil
 	for _, b := range laterBuckets() {
 		if _, err := tx.CreateBucketIfNotExists([]byte(b)); err != nil {
 			return fmt.Errorf("create bucket %s: %w", b, err)
 		}
 	}
-	if !fresh {
+	if unsorted {
+		if err := v.sortAll(); err != nil {
+			return err
+		}
+	}
+	if !noReferences {
 		return nil
 	}
-	v := view{tx, db.sealer}
 	return v.bucket(patientBucket).ForEach(func(key, _ []byte) error {
 		var patient document.Patient
 		if _, err := v.getJSON(patientBucket, key, &patient); err != nil {

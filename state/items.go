@@ -47,7 +47,7 @@ func (v view) commitEntry(e *document.Entry) error {
 			return err
 		}
 	}
-	if err := v.putJSON(itemBucket, item.ID[:], item); err != nil {
+	if err := v.putItem(item); err != nil {
 		return err
 	}
 	if e.Claim != (document.Claim{}) { // what was filed anew has no source
@@ -70,6 +70,14 @@ func (v view) commitEntry(e *document.Entry) error {
 	default:
 		return fmt.Errorf("commit item %s: unexpected state %q", item.ID, item.State)
 	}
+}
+
+// putItem writes an item, and lets it be found in its tray.
+func (v view) putItem(item *document.Item) error {
+	if err := v.putJSON(itemBucket, item.ID[:], item); err != nil {
+		return err
+	}
+	return v.sort(item)
 }
 
 // enqueue makes item the carrier of its document and appends it to the outbox.

@@ -79,7 +79,7 @@ func (v view) settle(r document.Receipt, counts *Counts) error {
 	item.State, item.Reason = r.State, r.Reason
 	item.TxID, item.Block, item.Anchored = r.TxID, r.Block, time.UnixMilli(r.Time).UTC()
 	counts.put(&item)
-	return v.putJSON(itemBucket, item.ID[:], item)
+	return v.putItem(&item)
 }
 
 // shrinkOutbox deletes the entries of settled items. They stand at the front: it stops when all are found.

@@ -4,14 +4,59 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/medanchor/medanchor/document"
 )
 
 // InTrays calls f for each item that waits for a person, in the order of reception, until f returns false.
-func (db *DB) InTrays(f func(document.Item) bool) error {
-	return db.Items(func(item document.Item) bool { return item.Tray() == "" || f(item) })
+func (db *DB) InTrays(f func(document.Item) bool) error { return db.eachIn(trayBucket, nil, f) }
+
+// Repeats calls f for each duplicate of an item, in the order of reception, until f returns false.
+func (db *DB) Repeats(first document.ItemID, f func(document.Item) bool) error {
+	return db.eachIn(repeatBucket, first[:], f)
+}
+
+// eachIn calls f for each item whose ID stands in a bucket behind a prefix, until f returns false.
+func (db *DB) eachIn(b bucket, prefix []byte, f func(document.Item) bool) error {
+	return db.view(func(v view) error {
+		cursor := v.bucket(b).Cursor()
+		for key, _ := cursor.Seek(prefix); key != nil && bytes.HasPrefix(key, prefix); key, _ = cursor.Next() {
+			item, err := v.item(document.ItemID(key[len(prefix):]))
+			if err != nil {
+				return err
+			}
+			if !f(item) {
+				return nil
+			}
+		}
+		return nil
+	})
+}
+
+// sort lets an item be found in its tray, or as the duplicate that it is.
+func (v view) sort(item *document.Item) error {
+	if item.State == document.Duplicate {
+		if err := v.bucket(repeatBucket).Put(slices.Concat(item.First[:], item.ID[:]), []byte{}); err != nil {
+			return err
+		}
+	}
+	if item.Tray() == "" {
+		return v.bucket(trayBucket).Delete(item.ID[:])
+	}
+	return v.bucket(trayBucket).Put(item.ID[:], []byte{})
+}
+
+// sortAll does that with all items of a file in which none was.
+func (v view) sortAll() error {
+	return v.bucket(itemBucket).ForEach(func(key, _ []byte) error {
+		var item document.Item
+		if _, err := v.getJSON(itemBucket, key, &item); err != nil {
+			return err
+		}
+		return v.sort(&item)
+	})
 }
 
 // Reconsider replaces a quarantined item by what became of it, in one transaction. document.ErrNotQuarantined if it is not
@@ -137,7 +182,7 @@ func (db *DB) replace(id document.ItemID, f func(v view, old *document.Item) (do
 		}
 		counts.remove(&old)
 		counts.put(&item)
-		if err := v.putJSON(itemBucket, id[:], item); err != nil {
+		if err := v.putItem(&item); err != nil {
 			return err
 		}
 		return v.putCounts(counts)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	bolt "go.etcd.io/bbolt"
 	"pgregory.net/rapid"
 
 	"github.com/medanchor/medanchor/chaincode/record"
@@ -420,20 +421,86 @@ func TestAProposalLapses(t *testing.T) {
 	}
 }
 
-func TestInTraysGivesWhatWaitsForAPerson(t *testing.T) {
-	db := newDB(t)
-	plain, bad, odd := queued(1), kept(2, document.ReasonTruncated), contradicting(3)
-	commit(t, db, plain, bad, odd)
-	var got []document.ItemID
-	if err := db.InTrays(func(i document.Item) bool { got = append(got, i.ID); return true }); err != nil {
+// idsOf gives the IDs of what each calls its argument with.
+func idsOf(t *testing.T, each func(func(document.Item) bool) error) (ids []document.ItemID) {
+	t.Helper()
+	if err := each(func(i document.Item) bool { ids = append(ids, i.ID); return true }); err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(got, []document.ItemID{bad.Item.ID, odd.Item.ID}) {
+	return ids
+}
+
+func TestInTraysGivesWhatWaitsForAPerson(t *testing.T) {
+	db := newDB(t)
+	plain, bad, odd, worse := queued(1), kept(2, document.ReasonTruncated), contradicting(3), kept(4, document.ReasonNoPatient)
+	commit(t, db, plain, bad, odd, worse)
+	if got := idsOf(t, db.InTrays); !slices.Equal(got, []document.ItemID{bad.Item.ID, odd.Item.ID, worse.Item.ID}) {
 		t.Errorf("in trays are %v", got)
 	}
 	n := 0
 	if err := db.InTrays(func(document.Item) bool { n++; return false }); err != nil || n != 1 {
 		t.Errorf("it goes on after false: %d, %v", n, err)
+	}
+	settled(t, db, plain, document.Quarantined, document.ReasonErased)
+	for _, err := range []error{
+		db.Reviewed(odd.Item.ID, by(1, document.ActionRelease, 1)), db.Reconsider(again(bad, 2)),
+		db.ProposeDiscard(worse.Item.ID, by(1, document.ActionPropose, 1)), db.Discard(worse.Item.ID, by(2, document.ActionDiscard, 2)),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := idsOf(t, db.InTrays); !slices.Equal(got, []document.ItemID{plain.Item.ID}) {
+		t.Errorf("after all is decided in trays are %v, want what the ledger refused", got)
+	}
+}
+
+func TestRepeatsAreTheDuplicatesOfAnItem(t *testing.T) {
+	db := newDB(t)
+	first, other, twice, later := queued(1), queued(2), queued(3), kept(4, document.ReasonNoPatient)
+	twice.Item.State, twice.Item.First, twice.Header = document.Duplicate, first.Item.ID, nil
+	commit(t, db, first, other, twice, later)
+	item := again(later, 1)
+	item.State, item.First = document.Duplicate, first.Item.ID
+	if err := db.Reconsider(item); err != nil {
+		t.Fatal(err)
+	}
+	of := func(e document.Entry) []document.ItemID {
+		return idsOf(t, func(f func(document.Item) bool) error { return db.Repeats(e.Item.ID, f) })
+	}
+	if got := of(first); !slices.Equal(got, []document.ItemID{twice.Item.ID, item.ID}) {
+		t.Errorf("duplicates are %v", got)
+	}
+	if got := of(other); len(got) > 0 {
+		t.Errorf("another has duplicates %v", got)
+	}
+}
+
+// A file from before there were trays has its items sorted into them at its first opening.
+func TestAnOlderFileIsSortedIntoTrays(t *testing.T) {
+	vault, path := newVault(t), filepath.Join(t.TempDir(), "state.db")
+	db := open(t, path, vault)
+	bad, twice := kept(1, document.ReasonTruncated), queued(2)
+	twice.Item.State, twice.Item.First = document.Duplicate, bad.Item.ID
+	commit(t, db, bad, twice, queued(3))
+	db.Close()
+	b, err := bolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = errors.Join(b.Update(func(tx *bolt.Tx) error {
+		return errors.Join(tx.DeleteBucket([]byte("trays")), tx.DeleteBucket([]byte("repeats")))
+	}), b.Close())
+	if err != nil {
+		t.Fatal(err)
+	}
+	db = open(t, path, vault)
+	if got := idsOf(t, db.InTrays); !slices.Equal(got, []document.ItemID{bad.Item.ID}) {
+		t.Errorf("in trays are %v", got)
+	}
+	got := idsOf(t, func(f func(document.Item) bool) error { return db.Repeats(bad.Item.ID, f) })
+	if !slices.Equal(got, []document.ItemID{twice.Item.ID}) {
+		t.Errorf("duplicates are %v", got)
 	}
 }
 

@@ -216,7 +216,7 @@ func outcome(i control.TrayItem) string {
 	case document.Duplicate:
 		return fmt.Sprintf("a duplicate: item %s has the same content", i.First)
 	case document.Discarded:
-		return "discarded: its key is destroyed, and nobody opens its bytes again"
+		return "discarded: its key is destroyed"
 	case document.Anchored:
 		said = fmt.Sprintf("anchored as document %s of patient %s", i.Document, i.Patient)
 	default:
@@ -382,10 +382,10 @@ func (c *cli) trayRelease() *cobra.Command {
 
 const discardHelp = `Takes two people of the institution. The first proposes it and says why; the second runs it again with --confirm.
 
-Then the key of the item is destroyed: nobody opens its bytes again, the hospital included. They stay on the disk, sealed, until
-the group that they were stored with is erased; backups from before still have the key. The item stays in the counts as
-discarded, with its path, who decided so and why; what was read of its content is forgotten. Later deliveries of the same
-content, which were taken for duplicates, are given up with it.`
+Then the key of the item is destroyed: its bytes are not opened again, by the hospital either. They stay on the disk, sealed, until
+the group that they were stored with is erased. Backups from before still have the key, and pages of state.db that are free now
+may have it until they are used again. The item stays in the counts as discarded, with its path, who decided so and why; what was
+read of its content is forgotten. Other deliveries of the same content, which were taken for duplicates, are given up with it.`
 
 func (c *cli) trayDiscard() *cobra.Command {
 	d := control.TrayDecision{Action: document.ActionPropose}
@@ -396,8 +396,8 @@ func (c *cli) trayDiscard() *cobra.Command {
 				return outcome(i)
 			}
 			return fmt.Sprintf("to be discarded once a second person says so: nothing is destroyed yet\nthey look at it (medanchor tray "+
-				"show %[1]s), then\n  medanchor tray discard %[1]s --confirm --identity THEIRS\ndestroys its key: nobody opens its bytes "+
-				"again, the hospital included", i.Item)
+				"show %[1]s), then\n  medanchor tray discard %[1]s --confirm --identity THEIRS\ndestroys its key: its bytes are not opened "+
+				"again, by the hospital either", i.Item)
 		})
 	cmd.Long = discardHelp
 	cmd.Flags().StringVar(&d.Words, "reason", "", "why, in your words, which are kept sealed; - reads standard input")
