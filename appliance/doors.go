@@ -75,8 +75,8 @@ func (a *App) openDoors(trace func(document.Step)) (err error) {
 func (a *App) openFolder(c FolderConfig, trace func(document.Step)) error {
 	options := folder.Options{
 		Name: c.Name, Path: c.Path, Disposal: c.Afterwards, Quiet: c.Quiet, Patience: c.Patience, Rescan: c.Rescan,
-		Ready: c.Ready, Accepts: c.Accepts, Kind: c.Kind, Department: c.Department, Patient: c.Patient.rule(),
-		Issuer: c.Patient.Issuer, Room: func() error { return a.guard.Room(0) }, Trace: trace, Log: a.log,
+		Ready: c.Ready, Accepts: c.Accepts, Kind: c.Kind, Department: c.Department, Patient: c.Patient.rule().IssuedBy(c.Patient.Issuer),
+		Issuer: c.Issuer, Room: func() error { return a.guard.Room(0) }, Trace: trace, Log: a.log,
 	}
 	f, err := folder.New(options, a.pipeline)
 	if err != nil {

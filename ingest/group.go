@@ -44,15 +44,15 @@ func (p *Pipeline) gather(ctx context.Context, stop func(), in <-chan *prepared,
 	return failed
 }
 
-// fill returns the next group, with a slot to store it; nil once the workers are gone. It lingers for a few
-// milliseconds, and on for as long as no slot is free.
+// fill returns the next group, with a slot to store it; nil once the workers are gone. It lingers for what is in the workers'
+// hands, and on for as long as no slot is free: each group costs the disk the same, however many items are in it.
 func (p *Pipeline) fill(in <-chan *prepared) *batch {
 	first, ok := <-in
 	if !ok {
 		return nil
 	}
 	b := &batch{items: []*prepared{first}, bytes: first.item.Size, stored: make(chan stored, 1)}
-	linger := time.NewTimer(groupLinger)
+	began, linger := time.Now(), time.NewTicker(groupLinger)
 	defer linger.Stop()
 	var slot chan<- struct{}
 	for {
@@ -68,7 +68,9 @@ func (p *Pipeline) fill(in <-chan *prepared) *batch {
 			b.items = append(b.items, it)
 			b.bytes += it.item.Size
 		case <-linger.C:
-			slot = p.slots
+			if p.inHand.Load() == 0 || time.Since(began) >= groupWait {
+				slot = p.slots
+			}
 		case slot <- struct{}{}:
 			return b
 		}

@@ -17,9 +17,11 @@ import (
 
 // The bounds of a group commit: it is cut at the first that is reached.
 const (
-	groupItems  = 64
-	groupBytes  = 32 << 20
+	groupItems = 64
+	groupBytes = 32 << 20
+	// groupLinger is how long a group waits for another item; as long as a worker has one in hand it waits on, up to groupWait.
 	groupLinger = 5 * time.Millisecond
+	groupWait   = 60 * time.Millisecond
 	// groupsInFlight is how many groups may store their blocks at once: while one waits for its fsync another writes.
 	groupsInFlight = 2
 )
@@ -111,7 +113,8 @@ type Pipeline struct {
 	// deciding is held while it is decided what is the first of its kind, until that is in flight or durable.
 	deciding sync.Mutex
 
-	failed atomic.Bool // nothing more is committed or acknowledged
+	inHand atomic.Int32 // items that workers prepare
+	failed atomic.Bool  // nothing more is committed or acknowledged
 
 	mu     sync.Mutex
 	forget []document.Claim // acknowledged, source gone: to be forgotten in the next commit
@@ -194,7 +197,9 @@ func (p *Pipeline) work(ctx context.Context, out chan<- *prepared) error {
 
 // take prepares one delivery and passes it on, or hands it back to its door.
 func (p *Pipeline) take(ctx context.Context, d document.Delivery, out chan<- *prepared) error {
+	p.inHand.Add(1)
 	item, err := p.prepare(ctx, d)
+	p.inHand.Add(-1)
 	var held *heldError
 	switch {
 	case errors.As(err, &held):

@@ -53,6 +53,7 @@ func (s *Spool) Create(o dicomwatch.Object) (dicomwatch.Incoming, error) {
 	name := document.NewItemID(now).String()
 	s.mu.Lock()
 	s.arriving[name] = true
+	s.arrived()
 	s.mu.Unlock()
 	in := &arrival{spool: s, object: &object{
 		name: name, received: now, department: o.Department, issuer: o.Issuer, from: o.Calling,

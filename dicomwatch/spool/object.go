@@ -13,6 +13,7 @@ type object struct {
 	name     string
 	key      [16]byte
 	received time.Time
+	ready    time.Time // since when it may be offered, by this process's own clock
 	size     int64 // of the object itself, in bytes
 
 	fileSize  int64

@@ -71,6 +71,8 @@ func (s *Spool) next(now time.Time) (o *object, pause time.Duration) {
 	switch {
 	case pause <= 0:
 		o, s.later = s.later[0], s.later[1:]
+	case len(s.ready) > 0 && s.lull(now) > 0:
+		return nil, min(pause, s.lull(now))
 	case len(s.ready) > 0:
 		o, s.ready = s.ready[0], s.ready[1:]
 	default:
@@ -80,12 +82,27 @@ func (s *Spool) next(now time.Time) (o *object, pause time.Duration) {
 	return o, 0
 }
 
+// lull is how long the senders have the machine for themselves: until none has begun or ended an object for a while, unless too
+// much waits, or for too long. The caller holds s.mu.
+func (s *Spool) lull(now time.Time) time.Duration {
+	waits := now.Sub(s.ready[0].ready)
+	if s.bytes >= s.LullBytes || waits >= s.LullAge {
+		return 0
+	}
+	return min(s.Lull-now.Sub(s.came), s.LullAge-waits)
+}
+
+// arrived notes that an object begins or ends. The caller holds s.mu.
+func (s *Spool) arrived() { s.came = time.Now() }
+
 // enqueue has an object offered, after those that are there.
 func (s *Spool) enqueue(o *object) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.objects[o.name] = o
 	delete(s.arriving, o.name)
+	o.ready = time.Now()
+	s.arrived()
 	s.ready = append(s.ready, o)
 	s.bytes += o.fileSize
 	if s.bytes > s.MaxBytes && s.full.IsZero() {

@@ -48,6 +48,11 @@ type Options struct {
 	// (0 for 30 s) it gives up with document.ErrNoRoom, and so does Create at once.
 	MaxBytes int64
 	Patience time.Duration
+	// Lull is for how long nothing must have come before what waits is offered, so that the machine is the senders' while they
+	// send; 0 for 200 ms. What waits for LullAge (0 for 10 s) is offered all the same, and so is all once it is LullBytes (0 for
+	// 1 GiB).
+	Lull, LullAge time.Duration
+	LullBytes     int64
 	// Recheck is how often the directory is looked at: whether it is there, and whether what was put aside or could not be
 	// removed is better now; 0 for 5 s.
 	Recheck time.Duration
@@ -66,6 +71,15 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Patience == 0 {
 		o.Patience = 30 * time.Second
+	}
+	if o.Lull == 0 {
+		o.Lull = 200 * time.Millisecond
+	}
+	if o.LullAge == 0 {
+		o.LullAge = 10 * time.Second
+	}
+	if o.LullBytes == 0 {
+		o.LullBytes = 1 << 30
 	}
 	if o.Recheck == 0 {
 		o.Recheck = 5 * time.Second
@@ -109,6 +123,7 @@ type Spool struct {
 	litter   map[string]*home   // to be removed
 	aside    map[string]error   // cannot be opened, with the reason
 	kept     int                // files kept open
+	came     time.Time          // when the last object began or ended
 	bytes    int64              // in the files of objects
 	incoming int64              // in those of what is on its way in
 	drained  chan struct{}      // closed when an object leaves
