@@ -52,7 +52,7 @@ func options(tb testing.TB) spool.Options {
 	tb.Helper()
 	return spool.Options{
 		Name: "dicom", Path: filepath.Join(tb.TempDir(), "spool"), Sealer: newVault(tb), Cipher: cipher{},
-		Log: slog.New(slog.DiscardHandler),
+		Log: slog.New(slog.DiscardHandler), Lull: -1,
 	}
 }
 

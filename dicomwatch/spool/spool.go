@@ -49,7 +49,7 @@ type Options struct {
 	MaxBytes int64
 	Patience time.Duration
 	// Lull is for how long nothing must have come before what waits is offered, so that the machine is the senders' while they
-	// send; 0 for 200 ms. What waits for LullAge (0 for 10 s) is offered all the same, and so is all once it is LullBytes (0 for
+	// send; 0 for 200 ms, negative for not at all. What waits for LullAge (0 for 10 s) is offered all the same, and so is all once it is LullBytes (0 for
 	// 1 GiB).
 	Lull, LullAge time.Duration
 	LullBytes     int64
