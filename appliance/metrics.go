@@ -58,6 +58,7 @@ func (m *metrics) step(s document.Step) { m.steps.WithLabelValues(string(s)).Inc
 
 // observe adds what is read from the appliance at each scrape.
 func (m *metrics) observe(a *App) {
+	m.registry.MustRegister(newDoorCollector(a))
 	m.registry.MustRegister(&collector{
 		app:   a,
 		items: prometheus.NewDesc("medanchor_items", "Items by where they ended.", []string{"state", "reason"}, nil),
@@ -69,14 +70,13 @@ func (m *metrics) observe(a *App) {
 		free:    prometheus.NewDesc("medanchor_free_bytes", "Free bytes on the data folder's file system.", nil, nil),
 		expiry: prometheus.NewDesc("medanchor_certificate_expiry_seconds",
 			"When the appliance's certificate expires, in Unix time.", nil, nil),
-		held: prometheus.NewDesc("medanchor_held_files", "Files that were handed back to their door.", []string{"door"}, nil),
 	})
 }
 
 // collector reads the appliance at each scrape.
 type collector struct {
-	app                                                    *App
-	items, trays, bytes, away, indexed, free, expiry, held *prometheus.Desc
+	app                                              *App
+	items, trays, bytes, away, indexed, free, expiry *prometheus.Desc
 }
 
 // Describe implements prometheus.Collector.
@@ -112,9 +112,6 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	}
 	if expires, err := ledger.CertificateExpiry(c.app.config.Ledger.CertificateFile); err == nil {
 		gauge(c.expiry, float64(expires.Unix()))
-	}
-	for _, f := range c.app.folders {
-		gauge(c.held, float64(len(f.Held())), f.Name)
 	}
 }
 
