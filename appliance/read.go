@@ -29,7 +29,7 @@ func (a *App) find(id string) (document.Item, error) {
 			control.ErrBadRequest, id)
 	}
 	item, err := a.state.Item(itemID)
-	if err == nil && item.State == document.Duplicate {
+	for err == nil && item.State == document.Duplicate { // its first may have become one as well, when a person assigned it
 		item, err = a.state.Item(item.First)
 	}
 	if errors.Is(err, state.ErrNotFound) {

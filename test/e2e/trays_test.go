@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -115,6 +116,28 @@ func TestTrays(t *testing.T) {
 	hasRow(t, string(h.command("tray", "show", item.String())), "decided", "release", h.staff.id.String())
 	h.reconciles(5, 0)
 
+	t.Log("a letter that came again with its patient makes the one in the tray a duplicate, and those that it had are found")
+	note := []byte("a note of nobody, which comes three times\n")
+	h.dropFile(h.Documents, "note.txt", note)
+	item = h.waits(document.TrayUnassigned, document.ReasonNoPatient)
+	h.dropFile(h.Documents, "the same note.txt", note)
+	h.awaitReceived(7)
+	view, err := h.Client().InTray(t.Context(), control.ItemQuery{Item: item})
+	if err != nil || len(view.Also) != 1 {
+		t.Fatalf("it also came %d times, %v", len(view.Also), err)
+	}
+	h.dropFile(h.Documents, filepath.Join(number, "note.txt"), note)
+	h.awaitReceived(8)
+	h.reconciles(6, 1)
+	hasRow(t, h.does(h.staff, "tray assign "+item.String()+" --issuer NHS --id "+number, ""), "a duplicate: item")
+	h.reconciles(6, 0)
+	for _, id := range []document.ItemID{item, view.Also[0].Item} {
+		verdicts, err := h.Client().Verify(t.Context(), control.VerifyRequest{ID: id.String()})
+		if err != nil || len(verdicts) != 1 || verdicts[0].Finding != control.FindingOK {
+			t.Errorf("verify duplicate %s: %+v, %v", id, verdicts, err)
+		}
+	}
+
 	t.Log("to discard takes two people")
 	h.dropFile(h.Documents, "noise.bin", []byte{0, 1, 2, 3, 0xff, 0xfe, 0, 0, 7, 7, 7, 0, 0, 0x80, 0x81})
 	item = h.waits("", "")
@@ -125,8 +148,11 @@ func TestTrays(t *testing.T) {
 	hasRow(t, h.refused(doctor, discard+" --confirm", ""), "only staff")
 	hasRow(t, string(h.command("tray", "list")), item.String(), "(discard proposed)")
 	hasRow(t, string(h.command("tray", "show", item.String())), "decided", "propose-discard", "Mrs Example")
-	h.reconciles(5, 1)
+	h.reconciles(6, 1)
 	hasRow(t, h.does(h.clerk, discard+" --confirm", ""), "discarded: its key is destroyed")
+	if _, err := h.Client().Get(t.Context(), item.String()); !errors.Is(err, control.ErrNotFound) {
+		t.Errorf("get what is discarded: %v", err)
+	}
 	if _, err := h.stored().Get(item); err == nil {
 		t.Error("what is discarded can still be opened")
 	}
@@ -134,7 +160,7 @@ func TestTrays(t *testing.T) {
 	if items := h.status().Items; items.Discarded != 1 {
 		t.Errorf("%d are discarded, want 1", items.Discarded)
 	}
-	h.reconciles(5, 0)
+	h.reconciles(6, 0)
 
 	t.Log("who is suspended decides no more")
 	enrol(t, n, h.member, record.InstitutionRole).does("participant suspend --participant "+h.clerk.id.String(), "")
@@ -142,7 +168,7 @@ func TestTrays(t *testing.T) {
 	hasRow(t, h.refused(h.clerk, discard+" --reason again", ""), "the participant is suspended")
 
 	h.nothingPersonalInLog(number, other, images[1].NHS, images[2].NHS, "UNKNOWN", "discharge", "Discharge", "placeholder.dcm",
-		"broken.dcm", "second.dcm", "noise.bin", "Example")
+		"broken.dcm", "second.dcm", "noise.bin", "note", "Example")
 }
 
 // threeImages are sound images of several studies.
