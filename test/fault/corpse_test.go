@@ -14,8 +14,10 @@ import (
 
 // The data folder, as the appliance lays it out.
 const (
-	stateFile  = "state.db"
-	ipfsFolder = "ipfs"
+	stateFile   = "state.db"
+	cleanFile   = "clean" // there while no daemon runs and the last one ended in order
+	ipfsFolder  = "ipfs"
+	spoolFolder = "spool"
 )
 
 // inspectCorpse looks at what a killed daemon left: what must hold at every moment, not only at the end.
@@ -40,6 +42,7 @@ func (c *campaign) inspectCorpse(t *testing.T) {
 			}
 		}
 	}
+	c.inspectSpool(t, items)
 	if t.Failed() {
 		t.FailNow()
 	}

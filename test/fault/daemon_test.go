@@ -28,6 +28,7 @@ const killedLine = "killed by its own hook"
 type order struct {
 	Config string `json:"config"` // the configuration file
 	Kill   kill   `json:"kill"`
+	Gate   string `json:"gate,omitempty"` // the name of a gate through which its disk calls go
 }
 
 // kill says when a daemon dies: at the Nth time that an item takes the step, or After that. The zero State is for a kill
@@ -67,6 +68,11 @@ func daemon(text string) error {
 	var o order
 	if err := json.Unmarshal([]byte(text), &o); err != nil {
 		return err
+	}
+	if o.Gate != "" {
+		if err := passThrough(o.Gate); err != nil {
+			return err
+		}
 	}
 	config, err := appliance.LoadConfig(o.Config)
 	if err != nil {

@@ -29,6 +29,8 @@ type file struct {
 	document string
 	digest   document.Digest
 	original *file // of a duplicate or a variant: the other file
+	// attempts is how often it was sent by C-STORE, answers how often that was answered with success.
+	attempts, answers int
 }
 
 // target is where the file is dropped, done where it ends.
@@ -44,6 +46,7 @@ type supply struct {
 	waves    int
 	waiting  []*file
 	dropped  []*file
+	sent     []*file // by C-STORE
 	isIn     map[*file]bool
 }
 
@@ -120,6 +123,15 @@ func (s *supply) dropSome(t *testing.T, outcome synth.Outcome, n int) {
 		}
 		s.drop(t, s.waiting[i])
 	}
+}
+
+// dropNewStudy drops the first instance of a study: one that was called stable before is not called so again.
+func (s *supply) dropNewStudy(t *testing.T) {
+	t.Helper()
+	known := len(s.waiting)
+	s.wave(t)
+	fresh := s.waiting[known:]
+	s.drop(t, fresh[slices.IndexFunc(fresh, sendable)])
 }
 
 func (s *supply) find(outcome synth.Outcome) int {

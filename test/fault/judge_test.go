@@ -3,6 +3,7 @@ package fault
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"io/fs"
 	"maps"
 	"os"
@@ -23,6 +24,7 @@ import (
 // verdict is what became of everything, as the daemon's own state.db has it: the subject of the judgement.
 type verdict struct {
 	items    map[string]document.Item // by the path at which the file was dropped
+	network  []document.Item          // of what was sent
 	carriers map[string]document.Item // by file.document
 }
 
@@ -42,6 +44,9 @@ func (c *campaign) judge(t *testing.T) {
 	})
 	if got, want := c.blocks(t), c.needed(t, items); got != want {
 		t.Errorf("%d blocks in the repository, the documents need %d", got, want)
+	}
+	if n := len(c.spooled(t)); n != 0 {
+		t.Errorf("%d objects are left in the spool", n)
 	}
 	for _, bucket := range []string{"claims", "outbox"} {
 		if n := c.keys(t, bucket); n != 0 {
@@ -73,10 +78,48 @@ func (c *campaign) judgeItems(t *testing.T, items map[string][]document.Item) ve
 		}
 		v.carriers[f.document] = item
 	}
-	if len(items) != len(c.supply.dropped) {
-		t.Errorf("items for %d paths, %d files were dropped", len(items), len(c.supply.dropped))
+	c.judgeSent(t, items, &v)
+	if got := len(items) - len(v.network); got != len(c.supply.dropped) {
+		t.Errorf("items for %d paths, %d files were dropped", got, len(c.supply.dropped))
 	}
 	return v
+}
+
+// judgeSent finds at least one item for each answer, at most one for each attempt, and one that carries the document.
+func (c *campaign) judgeSent(t *testing.T, items map[string][]document.Item, v *verdict) {
+	t.Helper()
+	taken := make(map[document.Digest]int)
+	byDigest := make(map[document.Digest]*file)
+	for _, f := range c.supply.sent {
+		byDigest[f.digest] = f
+	}
+	for _, its := range items {
+		item := its[0]
+		if item.Door != networkDoor {
+			continue
+		}
+		v.network = append(v.network, item)
+		taken[item.Digest]++
+		f := byDigest[item.Digest]
+		switch {
+		case f == nil || len(its) > 1:
+			t.Errorf("item %s: nothing like it was sent, or it is there %d times", item.ID, len(its))
+		case item.State != document.Duplicate:
+			if other, twice := v.carriers[f.document]; twice {
+				t.Errorf("%s: items %s and %s carry the same document", f.rel, other.ID, item.ID)
+			}
+			v.carriers[f.document] = item
+		}
+	}
+	for _, f := range c.supply.sent {
+		if n := taken[f.digest]; n < f.answers || n > f.attempts {
+			t.Errorf("%s was sent %d times and answered %d times, and is %d items", f.rel, f.attempts, f.answers, n)
+		}
+		c.seen.unanswered += max(0, taken[f.digest]-f.answers)
+		if v.carriers[f.document].State != document.Anchored {
+			t.Errorf("%s was answered with success, and its document is %q", f.rel, v.carriers[f.document].State)
+		}
+	}
 }
 
 // judgeDocuments compares each file's end with the manifest. Of the files of one document any may be the one that
@@ -116,7 +159,16 @@ func judgeVariants(t *testing.T, a, b document.Item) {
 // judgeCounts compares the appliance's counts with what was dropped.
 func (c *campaign) judgeCounts(t *testing.T, v verdict) {
 	t.Helper()
-	want, quarantined := state.Counts{Received: int64(len(c.supply.dropped))}, make(map[document.Reason]int64)
+	want := state.Counts{Received: int64(len(c.supply.dropped) + len(v.network))}
+	quarantined := make(map[document.Reason]int64)
+	for _, item := range v.network {
+		want.Bytes += item.Size
+		if item.State == document.Duplicate {
+			want.Duplicates++
+		} else {
+			want.Anchored++
+		}
+	}
 	for _, f := range c.supply.dropped {
 		want.Bytes += f.Size
 		switch {
@@ -225,6 +277,16 @@ func (c *campaign) judgePlaintext(t *testing.T, v verdict) {
 		}
 		c.verify(t, f, item)
 	}
+	for _, f := range c.supply.sent {
+		item := v.carriers[f.document]
+		content, err := stored.Get(item.ID)
+		if err != nil || item.Metadata.DatasetOffset > int64(len(content)) {
+			t.Errorf("%s, which was sent: read back %d bytes: %v", f.rel, len(content), err)
+		} else if sha256.Sum256(content[item.Metadata.DatasetOffset:]) != f.digest {
+			t.Errorf("%s, which was sent: its dataset reads back otherwise", f.rel)
+		}
+		c.verify(t, f, item)
+	}
 }
 
 // judgeIndex finds each document once in the read model, which follows the ledger.
@@ -274,6 +336,8 @@ func (c *campaign) verify(t *testing.T, f *file, item document.Item) {
 type chain struct {
 	documents map[record.Tag][]record.CID // every write of a document
 	listed    map[record.Tag]int          // how often a document is named by a version
+	mine      map[record.Tag]bool         // records of which there is a version
+	stable    map[record.Tag]bool         // records that were called stable
 }
 
 // readChain reads what the first member wrote in the blocks from number from on, from the second member's peer, as far
@@ -281,7 +345,10 @@ type chain struct {
 func readChain(t *testing.T, n *devnet.Network, from uint64) chain {
 	t.Helper()
 	client, mspID, height := connect(t, n, n.Members[1]), n.Members[0].MSPID, height(t, n)
-	c := chain{documents: map[record.Tag][]record.CID{}, listed: map[record.Tag]int{}}
+	c := chain{
+		documents: map[record.Tag][]record.CID{}, listed: map[record.Tag]int{},
+		mine: map[record.Tag]bool{}, stable: map[record.Tag]bool{},
+	}
 	if height == from {
 		return c
 	}
@@ -303,15 +370,31 @@ func readChain(t *testing.T, n *devnet.Network, from uint64) chain {
 			}
 		}
 		for _, v := range nouns.Versions {
+			c.mine[v.Record] = true
 			for _, d := range v.Documents {
 				c.listed[d.Tag]++
 			}
 		}
+		c.readStable(t, block)
 		if block.Number+1 >= height {
 			break
 		}
 	}
 	return c
+}
+
+func (c *chain) readStable(t *testing.T, b ledger.Block) {
+	t.Helper()
+	for _, w := range b.Writes {
+		if !record.IsStatusKey(w.Key) {
+			continue
+		}
+		var status record.RecordStatus
+		if err := json.Unmarshal(w.Value, &status); err != nil {
+			t.Fatal(err)
+		}
+		c.stable[status.Record] = !status.Stable.IsZero()
+	}
 }
 
 // connect gives a client of the member's peer.

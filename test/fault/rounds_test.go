@@ -9,11 +9,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/medanchor/medanchor/appliance/control"
+	"github.com/medanchor/medanchor/chaincode/record"
 	"github.com/medanchor/medanchor/devnet"
 	"github.com/medanchor/medanchor/document"
 	"github.com/medanchor/medanchor/test/hospital"
@@ -27,35 +30,43 @@ const (
 	settleTimeout   = 2 * time.Minute  // for everything to be accounted for
 )
 
-// states are the steps at which daemons are killed.
+// steps are those at which daemons are killed: all, where there is a sender to take the first two.
 func steps() []document.Step {
-	return []document.Step{
-		document.StepReceived, document.StepInspected, document.StepSealed, document.StepStored, document.StepQueued,
-		document.StepSubmitted, document.StepAnchored, document.StepDuplicate, document.StepQuarantined,
-	}
+	return slices.DeleteFunc(document.Steps(), func(s document.Step) bool {
+		return (s == document.StepSpooled || s == document.StepAnswered) && !canSend()
+	})
 }
 
-// plan gives n kills in a random order: of each ten one for each state, the rest from outside. A third of those at a
-// state fall some time after it, so that they hit what lies between the steps: a transaction that is committed, but not
-// settled; a source that is moved, but whose claim is there.
+// plan gives n kills in a random order: as many at each step, and as many from outside. A third of those at a step fall some
+// time after it, so that they hit what lies between the steps: a transaction that is committed, but not settled; a source that
+// is moved, but whose claim is there.
 func plan(random *rand.Rand, n int) []kill {
-	kills := make([]kill, n)
+	kills, steps := make([]kill, n), steps()
 	for i := range kills {
-		k := &kills[i]
-		if i%10 == len(steps()) {
+		k, at, turn := &kills[i], i%(len(steps)+1), i/(len(steps)+1)
+		if at == len(steps) {
 			k.After = time.Duration(random.Int64N(int64(time.Second)))
 			continue
 		}
-		*k = kill{Step: steps()[i%10], Nth: 1}
-		if k.Step != document.StepDuplicate && k.Step != document.StepQuarantined {
+		*k = kill{Step: steps[at], Nth: 1}
+		if eachTakes(k.Step) {
 			k.Nth += random.Int32N(3)
 		}
-		if i/10%3 == 1 {
+		if turn%3 == 1 {
 			k.After = time.Duration(random.Int64N(int64(400 * time.Millisecond)))
 		}
 	}
 	random.Shuffle(n, func(i, j int) { kills[i], kills[j] = kills[j], kills[i] })
 	return kills
+}
+
+// eachTakes says whether each new document takes the step, by itself.
+func eachTakes(s document.Step) bool {
+	switch s {
+	case document.StepDuplicate, document.StepQuarantined, document.StepForgotten, document.StepCommitted, document.StepStable:
+		return false
+	}
+	return true
 }
 
 // campaign is a hospital, what was dropped in it, and what was seen of its daemons.
@@ -72,28 +83,26 @@ type campaign struct {
 		unacknowledged int // files that were durable and still at their door when their daemon died
 		swept          int // blocks without an owner, removed after a kill
 		resubmitted    int // items that stood in a journalled transaction when their daemon died
+		unanswered     int // objects that were durable, and of which the sender was not told
 	}
 }
 
-// round drops files, starts a daemon, and has it killed.
+// round brings files in, starts a daemon, and has it killed.
 func (c *campaign) round(t *testing.T, k kill) {
 	t.Helper()
 	size, timeout := c.logSize(t), k.After
+	var toSend []*file
 	if k.Step != "" {
-		c.feed(t, k)
+		toSend = c.feed(t, k)
 		timeout += hookTimeout
 	}
-	p := c.start(t, k)
+	p := c.start(t, order{Kill: k})
+	waitForSender := c.sendUntil(t.Context(), p, toSend)
 	if k.Step == "" {
 		c.supply.dropSome(t, synth.Anchored, 2) // while it starts
 	}
-	select {
-	case <-p.Exited():
-	case <-time.After(timeout):
-		if err := p.Kill(); err != nil {
-			t.Fatal(err)
-		}
-	}
+	c.awaitEnd(t, p, k, timeout)
+	waitForSender()
 	c.diedByKill(t, p)
 	log := c.logFrom(t, size)
 	c.seen.swept += swept(t, log)
@@ -110,26 +119,62 @@ func (c *campaign) round(t *testing.T, k kill) {
 	c.inspectCorpse(t)
 }
 
-// feed drops what lets the kill come: at least Nth new documents, and one of the kind that the step is for.
-func (c *campaign) feed(t *testing.T, k kill) {
+// awaitEnd kills the daemon if it does not come to its end by itself in time.
+func (c *campaign) awaitEnd(t *testing.T, p *hospital.Process, k kill, timeout time.Duration) {
+	t.Helper()
+	limit := time.After(timeout)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-p.Exited():
+			return
+		case <-limit:
+			if err := p.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			return
+		case <-tick.C:
+			// A claim is forgotten with the next commit after its source is gone.
+			if k.Step == document.StepForgotten && c.atDoor(t) == 0 {
+				c.supply.dropSome(t, synth.Anchored, 1)
+			}
+		}
+	}
+}
+
+// feed brings in what lets the kill come: at least Nth new documents, or one of the kind that the step is for. What it returns
+// is to be sent once the daemon runs.
+func (c *campaign) feed(t *testing.T, k kill) (toSend []*file) {
 	t.Helper()
 	switch k.Step {
 	case document.StepDuplicate:
 		c.supply.dropSome(t, synth.Duplicate, 1)
 	case document.StepQuarantined:
 		c.supply.dropSome(t, synth.Quarantined, 1)
+	case document.StepForgotten:
+		c.supply.dropSome(t, synth.Anchored, 1)
+	case document.StepStable:
+		c.supply.dropNewStudy(t)
+	case document.StepSpooled, document.StepAnswered:
+		return c.supply.toSend(t, int(k.Nth))
 	default:
+		if canSend() && c.supply.random.IntN(2) == 0 {
+			return c.supply.toSend(t, int(k.Nth))
+		}
 		c.supply.dropSome(t, synth.Anchored, int(k.Nth))
 	}
+	return nil
 }
 
-func (c *campaign) start(t *testing.T, k kill) *hospital.Process {
+func (c *campaign) start(t *testing.T, o order) *hospital.Process {
 	t.Helper()
+	o.Config = c.ConfigPath
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := json.Marshal(order{Config: c.ConfigPath, Kill: k})
+	text, err := json.Marshal(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,27 +227,53 @@ func groupLives(t *testing.T, group int) bool {
 // settle lets a daemon run until it has swept and everything that was dropped is accounted for.
 func (c *campaign) settle(t *testing.T) {
 	t.Helper()
-	size := c.logSize(t)
+	size, sweeps := c.logSize(t), c.unclean(t)
 	c.whileUp(t, func() {
+		c.sendAgain(t)
 		poll(t, settleTimeout, "everything to be accounted for", func() bool {
 			// The doors first: what has left them is counted.
-			if c.atDoor(t) > 0 || !bytes.Contains(c.logFrom(t, size), []byte(sweptMessage)) {
+			if c.atDoor(t) > 0 || sweeps && !bytes.Contains(c.logFrom(t, size), []byte(sweptMessage)) {
 				return false
 			}
 			status, err := c.Client().Status(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
-			return status.Items.Waiting == 0
+			return status.DICOM.Spooled == 0 && status.Items.Waiting == 0
 		})
+		c.awaitStable(t)
 	})
 	c.seen.swept += swept(t, c.logFrom(t, size))
+}
+
+// awaitStable waits until the ledger was told of each study that it is stable, if that is to come soon.
+func (c *campaign) awaitStable(t *testing.T) {
+	t.Helper()
+	if c.Config.Studies.Quiet > settleTimeout/2 {
+		return
+	}
+	poll(t, settleTimeout, "all studies to be stable", func() bool {
+		records, err := c.Client().Records(t.Context(), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		chain := readChain(t, c.network, c.began)
+		return !slices.ContainsFunc(records, func(r control.Record) bool {
+			return r.Kind == record.KindImaging && r.Member == c.Config.Ledger.MSPID && chain.mine[r.Record] && !chain.stable[r.Record]
+		})
+	})
+}
+
+// unclean says that the last daemon did not end in order: the next one sweeps.
+func (c *campaign) unclean(t *testing.T) bool {
+	t.Helper()
+	return !exists(t, filepath.Join(c.Config.Data, cleanFile))
 }
 
 // whileUp runs a daemon for as long as f takes, and stops it in order.
 func (c *campaign) whileUp(t *testing.T, f func()) {
 	t.Helper()
-	p := c.start(t, kill{})
+	p := c.start(t, order{})
 	if err := c.WaitReady(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
@@ -244,8 +315,11 @@ func (c *campaign) logFrom(t *testing.T, offset int64) []byte {
 	return log[offset:]
 }
 
-// sweptMessage is what the appliance logs after a sweep.
-const sweptMessage = "swept after an unclean stop"
+// What the appliance logs after a sweep, and after one that the disk did not let it do.
+const (
+	sweptMessage    = "swept after an unclean stop"
+	notSweptMessage = "orphaned blocks are left"
+)
 
 // swept gives how many blocks the daemon removed, by its log.
 func swept(t *testing.T, log []byte) (n int) {
@@ -300,6 +374,11 @@ func (c *campaign) report() string {
 		total += c.kills[s] + c.later[s]
 	}
 	fmt.Fprintf(&b, "%-12s %7d\n%-12s %7d\n", "any time", c.outside, "all", total)
+	sent, answers := len(c.supply.sent), 0
+	for _, f := range c.supply.sent {
+		answers += f.answers
+	}
+	fmt.Fprintf(&b, "%d objects sent, %d answers, %d objects durable whose sender had no answer\n", sent, answers, c.seen.unanswered)
 	fmt.Fprintf(&b, "when they fell: %d files durable and still at their door, %d items in a transaction not settled, "+
 		"%d blocks without an owner\n", c.seen.unacknowledged, c.seen.resubmitted, c.seen.swept)
 	return b.String()
