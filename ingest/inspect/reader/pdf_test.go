@@ -125,15 +125,16 @@ func onePageFiltered(filter, content, font string) []byte {
 func TestPDFWords(t *testing.T) {
 	const helvetica = "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>"
 	for name, c := range map[string]struct{ content, want string }{
-		"show":         {"BT /F1 12 Tf (Seen ) Tj (today) Tj ET", "Seen today"},
-		"moved":        {"BT /F1 12 Tf (9990000018) Tj 0 -14 Td (19500101) Tj 1 0 0 1 0 0 Tm (x) Tj ET", "9990000018 19500101 x"},
-		"kerned":       {"BT /F1 12 Tf [(Se) 80 (en) -300 (to) -20 (day)] TJ ET", "Seen today"},
-		"next line":    {"BT /F1 12 Tf (Seen) Tj (today) ' 1 2 (here) \" T* (x) Tj ET", "Seen today here x"},
-		"beyond ASCII": {"BT /F1 12 Tf (Ja\xefr) Tj ET", "Jaïr"},
-		"without font": {"BT (Seen) Tj ET", "Seen"},
-		"no operands":  {"BT Tf Tj TJ ' \" (x) Tj ET", "x"},
-		"breaks off":   {"BT /F1 12 Tf (Seen) Tj << end ET", "Seen"},
-		"nothing":      {"", ""},
+		"show":              {"BT /F1 12 Tf (Seen ) Tj (today) Tj ET", "Seen today"},
+		"moved":             {"BT /F1 12 Tf (9990000018) Tj 0 -14 Td (19500101) Tj 1 0 0 1 0 0 Tm (x) Tj ET", "9990000018 19500101 x"},
+		"kerned":            {"BT /F1 12 Tf [(Se) 80 (en) -300 (to) -20 (day)] TJ ET", "Seen today"},
+		"next line":         {"BT /F1 12 Tf (Seen) Tj (today) ' 1 2 (here) \" T* (x) Tj ET", "Seen today here x"},
+		"beyond ASCII":      {"BT /F1 12 Tf (Ja\xefr) Tj ET", "Jaïr"},
+		"placed one by one": {"BT /F1 12 Tf (9) Tj 6.7 0 Td (9) Tj 6.7 0 Td (9) Tj 60 0 Td (x) Tj 0 -14 Td (y) Tj ET", "999 x y"},
+		"without font":      {"BT (Seen) Tj ET", "Seen"},
+		"no operands":       {"BT Tf Tj TJ ' \" (x) Tj ET", "x"},
+		"breaks off":        {"BT /F1 12 Tf (Seen) Tj << end ET", "Seen"},
+		"nothing":           {"", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := read(t, onePage(c.content, helvetica), wire.Full)

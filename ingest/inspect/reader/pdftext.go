@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/ledongthuc/pdf"
 )
@@ -78,7 +79,9 @@ func firstPages(src io.ReaderAt, size int64) (string, error) {
 // words are collected from the operators of a page's content (ISO 32000-2 §9.4).
 type words struct {
 	strings.Builder
-	font pdf.TextEncoding
+	font  pdf.TextEncoding
+	size  float64 // of the font
+	shown int     // characters since the last move
 }
 
 func (w *words) page(p pdf.Page) {
@@ -93,7 +96,7 @@ func (w *words) page(p pdf.Page) {
 			args[i] = stack.Pop()
 		}
 		if op == "Tf" && len(args) == 2 {
-			w.font = nil
+			w.font, w.size = nil, args[1].Float64()
 			if f := fonts[args[0].Name()]; f != nil {
 				w.font = f.Encoder()
 			}
@@ -108,8 +111,14 @@ func (w *words) page(p pdf.Page) {
 
 func (w *words) operator(op string, args []pdf.Value) {
 	switch op {
-	case "BT", "Td", "TD", "Tm", "T*": // what moves to another place begins another word
+	case "Td", "TD":
+		if !w.nextCharacter(args) {
+			w.WriteByte('\n')
+		}
+		w.shown = 0
+	case "BT", "Tm", "T*": // what moves to another place begins another word
 		w.WriteByte('\n')
+		w.shown = 0
 	case "'", `"`:
 		w.WriteByte('\n')
 		fallthrough
@@ -124,6 +133,16 @@ func (w *words) operator(op string, args []pdf.Value) {
 	}
 }
 
+// nextCharacter tells whether a move leads from one character to the next: some programs place each by itself, and none is
+// wider than the font's size.
+func (w *words) nextCharacter(args []pdf.Value) bool {
+	if len(args) != 2 || w.shown != 1 {
+		return false
+	}
+	right, up := args[0].Float64(), args[1].Float64()
+	return up == 0 && right >= 0 && right <= w.size
+}
+
 // showSpaced shows strings with adjustments between them: a large one, to the left, is a gap between words.
 func (w *words) showSpaced(v pdf.Value) {
 	for i := range v.Len() {
@@ -136,9 +155,10 @@ func (w *words) showSpaced(v pdf.Value) {
 }
 
 func (w *words) show(v pdf.Value) {
-	if w.font == nil {
-		w.WriteString(v.RawString())
-		return
+	text := v.RawString()
+	if w.font != nil {
+		text = w.font.Decode(text)
 	}
-	w.WriteString(w.font.Decode(v.RawString()))
+	w.shown += utf8.RuneCountInString(text)
+	w.WriteString(text)
 }
