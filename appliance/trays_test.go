@@ -23,19 +23,24 @@ func TestAFolderSaysOfAnItemWhatItSaidOfTheFile(t *testing.T) {
 		want   document.PatientID
 	}{
 		"by the first folder": {
-			appliance.PatientRuleConfig{By: appliance.ByFolder}, "/drop/letters/12/a/b.pdf", document.FormatPDF,
+			appliance.PatientRuleConfig{By: appliance.ByFolder},
+			"/drop/letters/12/a/b.pdf", document.FormatPDF,
 			document.PatientID{Issuer: "here", Identifier: "12"},
 		},
 		"by no folder": {
 			appliance.PatientRuleConfig{By: appliance.ByFolder}, "/drop/letters/b.pdf", document.FormatPDF, document.PatientID{},
 		},
 		"by a pattern": {
-			appliance.PatientRuleConfig{By: appliance.ByPattern, Pattern: `^in/(?P<id>[0-9]+)-`}, "/drop/letters/in/12-b.pdf",
-			document.FormatPDF, document.PatientID{Issuer: "here", Identifier: "12"},
+			appliance.PatientRuleConfig{By: appliance.ByPattern, Pattern: `^in/(?P<id>[0-9]+)-`},
+			"/drop/letters/in/12-b.pdf",
+			document.FormatPDF,
+			document.PatientID{Issuer: "here", Identifier: "12"},
 		},
 		"by a pattern that does not match": {
-			appliance.PatientRuleConfig{By: appliance.ByPattern, Pattern: `^(?P<id>[0-9]+)-`}, "/drop/letters/in/12-b.pdf",
-			document.FormatPDF, document.PatientID{},
+			appliance.PatientRuleConfig{By: appliance.ByPattern, Pattern: `^(?P<id>[0-9]+)-`},
+			"/drop/letters/in/12-b.pdf",
+			document.FormatPDF,
+			document.PatientID{},
 		},
 		"by a sidecar file, which is gone": {
 			appliance.PatientRuleConfig{By: appliance.BySidecar}, "/drop/letters/b.pdf", document.FormatPDF, told,
