@@ -55,6 +55,9 @@ func TestTrays(t *testing.T) {
 	if list := string(h.command("tray", "list")); strings.Contains(list, "discharge") || !strings.Contains(list, item.String()) {
 		t.Errorf("tray list shows\n%s", list)
 	}
+	if n := h.metric(`medanchor_tray_items{reason="no-patient",tray="unassigned"}`); n != 1 {
+		t.Errorf("the metrics have %v in the tray, want 1", n)
+	}
 	assign := "tray assign " + item.String() + " --issuer NHS --id - --kind letter"
 	hasRow(t, h.refused(doctor, assign, number), "only staff of this hospital and its institution decide")
 	hasRow(t, h.refused(stranger, assign, number), "only staff of this hospital and its institution decide")
@@ -157,8 +160,8 @@ func TestTrays(t *testing.T) {
 		t.Error("what is discarded can still be opened")
 	}
 	hasRow(t, string(h.command("tray", "show", item.String())), "decided", "discard by", h.clerk.id.String())
-	if items := h.status().Items; items.Discarded != 1 {
-		t.Errorf("%d are discarded, want 1", items.Discarded)
+	if items, n := h.status().Items, h.metric(`medanchor_items{reason="",state="discarded"}`); items.Discarded != 1 || n != 1 {
+		t.Errorf("%d are discarded, in the metrics %v, want 1", items.Discarded, n)
 	}
 	h.reconciles(6, 0)
 
