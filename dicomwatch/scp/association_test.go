@@ -698,23 +698,59 @@ func (l pipe) Close() error {
 
 func (pipe) Addr() net.Addr { return &net.TCPAddr{} }
 
-// A peer that never reads an answer does not hold us.
-func TestAPeerThatDoesNotReadIsAborted(t *testing.T) {
-	r := start(t, scp.Options{Open: true, Limits: brief()})
+// overPipe serves one peer over a connection of which each read gives no more than was written at once.
+func overPipe(t *testing.T, o scp.Options) (*receiver, *peer) {
+	t.Helper()
+	o.Open = true // there is no address
+	r := start(t, o)
 	ours, theirs := net.Pipe()
 	l := pipe{make(chan net.Conn, 1), make(chan struct{})}
 	l.once <- ours
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- r.Serve(ctx, l) }()
-	p := &peer{theirs, t, bufio.NewReader(theirs)}
+	t.Cleanup(func() {
+		theirs.Close()
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return r, &peer{theirs, t, bufio.NewReader(theirs)}
+}
+
+// A peer that never reads an answer does not hold us.
+func TestAPeerThatDoesNotReadIsAborted(t *testing.T) {
+	r, p := overPipe(t, scp.Options{Limits: brief()})
 	p.open(echo())
 	p.send(message(3, echoRQ(1), nil))
 	r.eventually(t, "it ends", func(s scp.Stats) bool { return s.Ended[scp.EndIdle] == 1 && s.Associations == 0 })
-	theirs.Close()
-	cancel()
-	if err := <-done; err != nil {
-		t.Error(err)
+}
+
+// What was read of a message stays what it was while the rest is read to the same memory.
+func TestMessagesThatComeInPieces(t *testing.T) {
+	r, p := overPipe(t, scp.Options{})
+	p.open(ct())
+	data := ctDataset(ctStorage, "1.2.3", 20<<10)
+	for n := range uint16(3) {
+		rq := storeRQ(n, "1.2.3")
+		for part := range slices.Chunk(rq.encode(), 50) {
+			p.send(pdata(pdv(1, isCommand, part)))
+		}
+		p.send(pdata(pdv(1, isCommand|isLast, nil)))
+		for part := range slices.Chunk(data, 3000) {
+			for piece := range slices.Chunk(pdata(pdv(1, isDataset, part)), 1000) {
+				p.send(piece)
+			}
+		}
+		p.send(pdata(pdv(1, isLast, nil)))
+		p.response(rq, scp.StatusSuccess)
+	}
+	p.release()
+	for _, o := range r.spool.objects() {
+		if o.InstanceUID != "1.2.3" || !bytes.Equal(datasetOf(t, o.file.Bytes()), data) {
+			t.Error("not what was sent")
+		}
 	}
 }
 
@@ -916,7 +952,7 @@ func TestASlowCommitIsWaitedFor(t *testing.T) {
 	p := r.dial(t)
 	p.open(ct())
 	p.send(message(1, storeRQ(1, "1.2.3"), ctDataset(ctStorage, "1.2.3", 400)))
-	<-s.committing
+	s.wait(t)
 	time.AfterFunc(4*brief().Idle, func() { close(s.hold) })
 	p.response(storeRQ(1, "1.2.3"), scp.StatusSuccess)
 	p.release()
@@ -930,7 +966,7 @@ func TestSuccessComesAfterTheCommit(t *testing.T) {
 	p := r.dial(t)
 	p.open(ct())
 	p.send(message(1, storeRQ(1, "1.2.3"), ctDataset(ctStorage, "1.2.3", 400)))
-	<-s.committing
+	s.wait(t)
 	if err := p.SetReadDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
 		t.Fatal(err)
 	}
@@ -972,7 +1008,7 @@ func TestTheEnd(t *testing.T) {
 		go r.stop()
 		idle.aborted(wire.AbortUnspecified) // so the server has begun to end
 		p.send(pdata(pdv(1, isLast, data[100:])))
-		<-s.committing
+		s.wait(t)
 		close(s.hold)
 		p.response(storeRQ(1, "1.2.3"), scp.StatusSuccess)
 		p.aborted(wire.AbortUnspecified)
@@ -998,7 +1034,7 @@ func TestTheEnd(t *testing.T) {
 		p := r.dial(t)
 		p.open(ct())
 		p.send(message(1, storeRQ(1, "1.2.3"), ctDataset(ctStorage, "1.2.3", 400)))
-		<-s.committing
+		s.wait(t)
 		r.stop()
 		if len(s.objects()) != 0 || r.Stats().Stored != 0 {
 			t.Error("stored")

@@ -106,6 +106,16 @@ func (in *incoming) Discard() error {
 	return nil
 }
 
+// wait waits until a Commit begins.
+func (s *spool) wait(t *testing.T) {
+	t.Helper()
+	select {
+	case <-s.committing:
+	case <-time.After(10 * time.Second):
+		t.Fatal("nothing is committed")
+	}
+}
+
 func (s *spool) objects() []*incoming {
 	s.mu.Lock()
 	defer s.mu.Unlock()
