@@ -88,7 +88,7 @@ func TestManifestIsTrue(t *testing.T) {
 		if problem == document.ReasonPlaceholder || problem == document.ReasonBadIdentifier {
 			problem = ""
 		}
-		got := reader.Read(bytes.NewReader(data), data[:min(len(data), wire.Head)], f.Size, wire.Full)
+		got, _ := reader.Read(bytes.NewReader(data), data[:min(len(data), wire.Head)], f.Size, wire.Full)
 		if got.Format != f.Format || got.Problem != problem || got.DatasetOffset != f.Offset {
 			t.Errorf("%s: read as %q, problem %q, offset %d; want %q, %q, %d (%s)",
 				f.Path, got.Format, got.Problem, got.DatasetOffset, f.Format, problem, f.Offset, got.Detail)

@@ -577,6 +577,46 @@ func TestPixelsAreNotRead(t *testing.T) {
 	}
 }
 
+// TestManyFragments: where there is no shortcut past the fragments, they are walked as far as the bounds allow.
+func TestManyFragments(t *testing.T) {
+	for name, c := range map[string]struct {
+		fragments int
+		cut       bool
+		want      document.Reason
+		detail    string
+	}{
+		"all":        {20_000, false, "", ""},
+		"cut":        {20_000, true, document.ReasonTruncated, "ends early"},
+		"too many":   {50_000, false, "", "unchecked"},
+		"cut behind": {50_000, true, "", "unchecked"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := good()
+			f.syntax = "1.2.840.10008.1.2.4.90"
+			f.after = func(e *encoder) {
+				e.head(tagPixels, "OB", undefinedLength).head(tagItem, "", 0)
+				for range c.fragments {
+					e.head(tagItem, "", 1000).Write(make([]byte, 1000))
+				}
+				if c.cut {
+					e.Truncate(e.Len() - 1)
+					return
+				}
+				e.head(tagItemsEnd, "", 0).WriteString("trailing")
+			}
+			data := f.encode(t)
+			count := &counting{ReaderAt: bytes.NewReader(data)}
+			m := readDICOM(count, int64(len(data)), wire.Full)
+			if m.Problem != c.want || !strings.Contains(m.Detail, c.detail) || (m.PixelOffset > 0) != (c.want == "") {
+				t.Errorf("got %+v", m)
+			}
+			if count.calls > wire.MaxAsks || count.bytes > wire.MaxRead {
+				t.Errorf("read %d bytes in %d calls: the parent would end the child", count.bytes, count.calls)
+			}
+		})
+	}
+}
+
 // TestHeaderTooLong: what is read of a header is bounded.
 func TestHeaderTooLong(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -630,12 +670,16 @@ func TestDeflateBomb(t *testing.T) {
 	f.syntax = deflatedExplicitVRLittleEndian
 	meta := f.encode(t)
 	deflatedAt, _ := scan(bytes.NewReader(meta), int64(len(meta)))
-	_, _ = w.Write(whole[h.dataset:])
-	zero := make([]byte, 1<<20)
-	for range 256 {
-		_, _ = w.Write(zero)
+	write := func(b []byte) (end int) {
+		_, _ = w.Write(b)
+		_ = w.Flush()
+		return packed.Len()
 	}
-	_ = w.Close()
+	zeros := make([]byte, 1<<20)
+	write(whole[h.dataset:])
+	from := write(zeros)
+	to := write(zeros) // refers back to zeros only, and can be repeated
+	packed.Write(bytes.Repeat(bytes.Clone(packed.Bytes()[from:to]), 1024))
 	data := slices.Concat(meta[:deflatedAt.dataset], packed.Bytes())
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -645,7 +689,7 @@ func TestDeflateBomb(t *testing.T) {
 		t.Errorf("got %+v", m)
 	}
 	if got := after.TotalAlloc - before.TotalAlloc; got > 1<<20 {
-		t.Errorf("%d bytes inflate to 256 MiB, with %d bytes of memory", len(data), got)
+		t.Errorf("%d bytes inflate to 1 GiB, with %d bytes of memory", len(data), got)
 	}
 }
 

@@ -80,14 +80,16 @@ func scan(src io.ReaderAt, size int64) (header, error) {
 	h.dataset = end
 	syntax := uidValue(h.values[tagTransferSyntax])
 	if deflates(syntax) && !looksPlain(v, end) {
-		return h, scanDeflated(&h, io.NewSectionReader(src, end, size-end))
+		err := scanDeflated(&h, io.NewSectionReader(src, end, size-end))
+		return h, err
 	}
 	s := &scanner{v: v, order: binary.LittleEndian, explicit: syntax != implicitVRLittleEndian}
 	if syntax == explicitVRBigEndian {
 		s.order = binary.BigEndian
 	}
 	s.correct(h.dataset)
-	return h, s.dataset(&h, h.dataset)
+	err = s.dataset(&h, h.dataset)
+	return h, err
 }
 
 func deflates(syntax string) bool {

@@ -32,7 +32,7 @@ type source interface {
 // How much a view reads at once: the elements of a header are small and lie side by side, those behind a large value may
 // be few.
 const (
-	minChunk = 1 << 10
+	minChunk = 512 // so that 32,768 fragments can be walked, and the parent is asked no more than wire.MaxAsks times
 	maxChunk = 64 << 10
 )
 
@@ -50,7 +50,7 @@ type view struct {
 }
 
 func newView(src io.ReaderAt, size int64) *view {
-	return &view{src: src, size: size, chunk: 4 * minChunk}
+	return &view{src: src, size: size, chunk: 8 * minChunk}
 }
 
 func (v *view) bytes(off int64, n int) ([]byte, error) {
