@@ -54,7 +54,7 @@ func choose(proposed []string) string {
 }
 
 // incomplete says whether what is sent in a transfer syntax is not the whole object, so that it cannot be kept: pixels that stay
-// with a JPIP server, and the real-time streams of SMPTE ST 2110 (PS3.5 §A.6, §A.7, §A.11, §A.12; PS3.22).
+// with a JPIP server, and the real-time streams of SMPTE ST 2110 (PS3.5 §A.6, §A.7; PS3.22).
 func incomplete(syntax string) bool {
 	switch syntax {
 	case "1.2.840.10008.1.2.4.94", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.204", "1.2.840.10008.1.2.4.205":

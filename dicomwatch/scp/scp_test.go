@@ -323,6 +323,30 @@ func TestEcho(t *testing.T) {
 	}
 }
 
+// The words are dcmtk's, for the codes that it is told.
+func TestWhatARejectedSenderReads(t *testing.T) {
+	dcmtk.Need(t, "echoscu")
+	for name, c := range map[string]struct {
+		calling, called string
+		want            string
+	}{
+		"an unknown sender": {"STRANGER", ours, "Reason: Calling AE Title Not Recognized"},
+		"another called":    {sender, "OTHER", "Reason: Called AE Title Not Recognized"},
+		"one too many":      {sender, ours, "Reason: Local Limit Exceeded"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, scp.Options{Limits: scp.Limits{Associations: 1}})
+			p := r.dial(t)
+			p.open(echo())
+			to := dcmtk.Peer{Address: r.address, Calling: c.calling, Called: c.called}
+			if output, err := dcmtk.EchoSCU(t.Context(), to); err == nil || !strings.Contains(output, c.want) {
+				t.Errorf("%v: %s", err, output)
+			}
+			p.release()
+		})
+	}
+}
+
 func TestStore(t *testing.T) {
 	dcmtk.Need(t, "storescu", "dcmsend", "dcmdump")
 	for name, send := range map[string]func(context.Context, dcmtk.Peer, []string, ...string) (string, error){
