@@ -149,7 +149,7 @@ func (a *App) decide(ctx context.Context, d control.TrayDecision) (item document
 	case document.ActionPropose:
 		err = a.state.ProposeDiscard(item.ID, decision)
 	case document.ActionDiscard:
-		err = a.state.Discard(item.ID, decision)
+		err = a.pipeline.GiveUp(item.ID, func() error { return a.state.Discard(item.ID, decision) })
 	}
 	if err != nil {
 		return item, refusal(err)

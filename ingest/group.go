@@ -109,6 +109,7 @@ func (p *Pipeline) resolveItem(ctx context.Context, it *prepared) error {
 	if first != (document.ItemID{}) {
 		it.item.State, it.item.Reason, it.item.First = document.Duplicate, "", first
 		it.item.CID, it.header = record.CID{}, nil
+		p.inFlight.addRepeat(first)
 		return it.payload.Discard(ctx)
 	}
 	if it.item.Reason != "" {

@@ -13,6 +13,7 @@ type inFlight struct {
 	documents map[record.Tag]document.ItemID
 	contents  map[contentKey]document.ItemID // of quarantined items
 	instances map[instanceKey]document.Item
+	repeated  map[document.ItemID]int // how many duplicates of an item there are
 }
 
 type instanceKey struct {
@@ -30,6 +31,7 @@ func newInFlight() inFlight {
 		documents: make(map[record.Tag]document.ItemID),
 		contents:  make(map[contentKey]document.ItemID),
 		instances: make(map[instanceKey]document.Item),
+		repeated:  make(map[document.ItemID]int),
 	}
 }
 
@@ -68,10 +70,29 @@ func (f *inFlight) addDocument(item *document.Item) {
 	}
 }
 
+func (f *inFlight) addRepeat(first document.ItemID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.repeated[first]++
+}
+
+// isRepeated says whether a duplicate of an item is in flight.
+func (f *inFlight) isRepeated(id document.ItemID) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.repeated[id] > 0
+}
+
 // remove forgets an item that is durable, or not the first.
 func (f *inFlight) remove(item *document.Item) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if item.State == document.Duplicate {
+		if f.repeated[item.First]--; f.repeated[item.First] <= 0 {
+			delete(f.repeated, item.First)
+		}
+		return // it never was the first
+	}
 	if f.documents[item.Tag] == item.ID {
 		delete(f.documents, item.Tag)
 	}

@@ -74,6 +74,17 @@ func (p *Pipeline) Reconsider(ctx context.Context, r Reconsideration) (document.
 	return item, nil
 }
 
+// GiveUp calls f to give an item up, unless a delivery was just taken for its duplicate: it would be given up unseen. ErrInFlight
+// then. None is while f runs.
+func (p *Pipeline) GiveUp(id document.ItemID, f func() error) error {
+	p.deciding.Lock()
+	defer p.deciding.Unlock()
+	if p.inFlight.isRepeated(id) {
+		return ErrInFlight
+	}
+	return f()
+}
+
 // lookAgain inspects the content and applies what person, file and door say of it.
 func (p *Pipeline) lookAgain(ctx context.Context, r *Reconsideration, item *document.Item) error {
 	metadata, err := p.Inspector.Inspect(ctx, r.Content, item.Size)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/medanchor/medanchor/chaincode/record"
 	"github.com/medanchor/medanchor/document"
@@ -366,6 +367,51 @@ func TestTheSameContentIsJustBeingTakenIn(t *testing.T) {
 	<-w.settled
 	if got, err := p.Reconsider(ctx, r); err != nil || got.State != document.Duplicate {
 		t.Errorf("once that is durable it is %s, %v", got.State, err)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// A delivery that was taken for a duplicate is not durable yet: were its first given up now, nobody would have seen that it came.
+func TestNothingIsGivenUpWhileItIsRepeated(t *testing.T) {
+	w := newWorld()
+	item := w.kept(t, "x", "")
+	h := &holding{world: w, entered: make(chan struct{}), gate: make(chan struct{})}
+	o := w.options()
+	o.Blocks, o.Workers = h, 1
+	p := ingest.New(o)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- p.Run(ctx) }()
+	// The first of the two is stored, which is held up: the duplicate waits behind it.
+	for _, d := range []document.Delivery{w.drop("/another", "another", ""), w.drop("/once more", "x", "")} {
+		if err := p.Submit(ctx, d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-h.entered
+	given := 0
+	up := func() error { given++; return nil }
+	tick, late := time.NewTicker(time.Millisecond), time.After(20*time.Second)
+	defer tick.Stop()
+	for err := p.GiveUp(item.ID, up); !errors.Is(err, ingest.ErrInFlight); err = p.GiveUp(item.ID, up) {
+		select {
+		case <-tick.C: // the duplicate is not told to be one yet
+		case <-late:
+			t.Fatalf("it is never repeated: %v", err)
+		}
+	}
+	close(h.gate)
+	<-w.settled
+	<-w.settled
+	given = 0
+	if err := p.GiveUp(item.ID, up); err != nil || given != 1 {
+		t.Errorf("once it is durable: %v, given up %d times", err, given)
+	}
+	if err := p.GiveUp(item.ID, func() error { return errInjected }); !errors.Is(err, errInjected) {
+		t.Errorf("an error of it: %v", err)
 	}
 	cancel()
 	if err := <-ended; err != nil {
