@@ -21,7 +21,7 @@ type fixture struct {
 	recovery         *age.HybridIdentity
 }
 
-func newFixture(t *testing.T) fixture {
+func newFixture(t testing.TB) fixture {
 	t.Helper()
 	recovery, err := age.GenerateHybridIdentity()
 	if err != nil {
@@ -34,7 +34,7 @@ func newFixture(t *testing.T) fixture {
 	return f
 }
 
-func (f fixture) load(t *testing.T) *Vault {
+func (f fixture) load(t testing.TB) *Vault {
 	t.Helper()
 	v, err := Load(f.keyFile, f.dataDir, f.recovery.Recipient().String())
 	if err != nil {
@@ -49,7 +49,7 @@ func randomBytes(n int) []byte {
 	return b
 }
 
-func sealAll(t *testing.T, v *Vault, plain []byte) (header, payload []byte) {
+func sealAll(t testing.TB, v *Vault, plain []byte) (header, payload []byte) {
 	t.Helper()
 	header, r, err := v.Seal(bytes.NewReader(plain))
 	if err != nil {
