@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"regexp"
-	"strings"
 	"time"
 
 	"github.com/medanchor/medanchor/appliance/control"
@@ -286,7 +284,7 @@ func (a *App) rule(item *document.Item) (rule document.Delivery, known bool) {
 	}
 	for i, f := range a.folders { // they stand as in the configuration
 		if f.Name == item.Door {
-			return folderRule(f.Options, a.config.Folders[i].Patient, item), true
+			return folderRule(f.Options, a.config.Folders[i].Patient.By, item), true
 		}
 	}
 	return rule, false
@@ -308,36 +306,13 @@ func senderRule(c DICOMConfig, item *document.Item) (rule document.Delivery, kno
 }
 
 // folderRule is what a folder says of an item that it brought, as when it offered it.
-func folderRule(o folder.Options, patient PatientRuleConfig, item *document.Item) document.Delivery {
+func folderRule(o folder.Options, by PatientRule, item *document.Item) document.Delivery {
 	rule := document.Delivery{Accepts: o.Accepts, Kind: o.Kind, Issuer: o.Issuer}
-	rule.Patient = toldBy(patient, o.Path, item)
-	if rule.Patient.Identifier != "" && rule.Patient.Issuer == "" {
-		rule.Patient.Issuer = o.Issuer
+	switch inside, err := filepath.Rel(o.Path, item.Path); {
+	case by == BySidecar && item.Metadata.Format != document.FormatDICOM:
+		rule.Patient = item.Metadata.Patient // its sidecar went where its file went
+	case err == nil:
+		rule.Patient = o.PatientAt(filepath.ToSlash(inside))
 	}
 	return rule
-}
-
-// toldBy is whose an item is that does not say so itself. A sidecar file went where its file went: what it said is with the item.
-func toldBy(c PatientRuleConfig, folder string, item *document.Item) (id document.PatientID) {
-	if c.By == BySidecar && item.Metadata.Format != document.FormatDICOM {
-		return item.Metadata.Patient
-	}
-	inside, err := filepath.Rel(folder, item.Path)
-	if err != nil {
-		return id
-	}
-	inside = filepath.ToSlash(inside)
-	switch c.By {
-	case ByFolder:
-		if first, _, found := strings.Cut(inside, "/"); found {
-			id.Identifier = first
-		}
-	case ByPattern:
-		pattern := regexp.MustCompile(c.Pattern) // the configuration was checked
-		if match := pattern.FindStringSubmatch(inside); match != nil {
-			id.Identifier = match[pattern.SubexpIndex("id")]
-		}
-	case BySidecar:
-	}
-	return id
 }

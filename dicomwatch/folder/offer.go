@@ -1,7 +1,6 @@
 package folder
 
 import (
-	"cmp"
 	"context"
 	"time"
 
@@ -90,16 +89,12 @@ func (f *Folder) delivery(at string, s stamp) (d document.Delivery, ok bool) {
 		Door: f, Claim: s.claim(f.Name, f.Path, at),
 		Accepts: f.Accepts, Kind: f.Kind, Department: f.Department, Issuer: f.Issuer,
 	}
-	switch {
-	case f.Patient.sidecar:
+	d.Patient = f.PatientAt(at)
+	if f.Patient.sidecar {
 		if d.Patient, ok = f.patientBeside(at, d.Claim); !ok {
 			return d, false
 		}
-	case f.Patient.identify != nil:
-		d.Patient.Identifier = f.Patient.identify(at)
-	}
-	if d.Patient.Identifier != "" && d.Patient.Issuer == "" {
-		d.Patient.Issuer = cmp.Or(f.Patient.issuer, f.Issuer)
+		d.Patient = f.issued(d.Patient)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -2,6 +2,7 @@ package folder
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -53,6 +54,23 @@ func ByPattern(pattern *regexp.Regexp) PatientRule {
 // BySidecar reads a small JSON file beside each file, <name>.patient.json or <name without extension>.patient.json:
 // {"issuer": "...", "identifier": "..."}, of which the issuer may be left out. It goes where its file goes.
 func BySidecar() PatientRule { return PatientRule{sidecar: true} }
+
+// PatientAt is whose the file at a path inside the folder is that does not say so itself; the zero value if the path does not tell.
+func (o Options) PatientAt(path string) (id document.PatientID) {
+	if o.Patient.identify == nil {
+		return id
+	}
+	id.Identifier = o.Patient.identify(path)
+	return o.issued(id)
+}
+
+// issued gives an identifier that names no issuer that of the rule.
+func (o Options) issued(id document.PatientID) document.PatientID {
+	if id.Identifier != "" && id.Issuer == "" {
+		id.Issuer = cmp.Or(o.Patient.issuer, o.Issuer)
+	}
+	return id
+}
 
 // maxSidecar bounds a sidecar file, in bytes.
 const maxSidecar = 4096

@@ -14,7 +14,7 @@ type object struct {
 	key      [16]byte
 	received time.Time
 	ready    time.Time // since when it may be offered, by this process's own clock
-	size     int64 // of the object itself, in bytes
+	size     int64     // of the object itself, in bytes
 
 	fileSize  int64
 	payloadAt int64 // where in the file the payload begins
