@@ -138,10 +138,10 @@ func (s *Server) associate(ctx context.Context, t *transport, from netip.Addr, l
 		log.Warn("association rejected", "reason", rejection, "called", request.Called)
 		return t.send(wire.Reject(rejection.Code())) == nil
 	}
-	defer s.slots.dissociate(who)
 	s.counters.count(func(c *Stats) { c.Accepted++; c.Associations++ })
 	a := &association{Server: s, transport: t, log: log, request: request, sender: sender, from: from}
 	err = a.serve(ctx)
+	s.slots.dissociate(who) // before the peer hears of its end, and comes again
 	end := endOf(ctx, err)
 	s.counters.count(func(c *Stats) { c.Associations--; c.Ended[end]++ })
 	if end == EndReleased {
