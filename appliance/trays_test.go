@@ -2,6 +2,7 @@ package appliance_test
 
 import (
 	"reflect"
+	"regexp"
 	"testing"
 
 	"github.com/medanchor/medanchor/appliance"
@@ -17,38 +18,43 @@ func TestAFolderSaysOfAnItemWhatItSaidOfTheFile(t *testing.T) {
 	}
 	told := document.PatientID{Issuer: "there", Identifier: "77"}
 	for name, test := range map[string]struct {
-		rule   appliance.PatientRuleConfig
+		by     appliance.PatientRule
+		rule   folder.PatientRule
 		path   string
 		format document.Format
 		want   document.PatientID
 	}{
 		"by the first folder": {
-			appliance.PatientRuleConfig{By: appliance.ByFolder},
-			"/drop/letters/12/a/b.pdf", document.FormatPDF,
+			appliance.ByFolder, folder.ByFolder(), "/drop/letters/12/a/b.pdf", document.FormatPDF,
 			document.PatientID{Issuer: "here", Identifier: "12"},
 		},
+		"by the first folder, of another issuer": {
+			appliance.ByFolder, folder.ByFolder().IssuedBy("nhs"), "/drop/letters/12/a/b.pdf", document.FormatPDF,
+			document.PatientID{Issuer: "nhs", Identifier: "12"},
+		},
 		"by no folder": {
-			appliance.PatientRuleConfig{By: appliance.ByFolder}, "/drop/letters/b.pdf", document.FormatPDF, document.PatientID{},
+			appliance.ByFolder, folder.ByFolder(), "/drop/letters/b.pdf", document.FormatPDF, document.PatientID{},
 		},
 		"by a pattern": {
-			appliance.PatientRuleConfig{By: appliance.ByPattern, Pattern: `^in/(?P<id>[0-9]+)-`},
+			appliance.ByPattern, folder.ByPattern(regexp.MustCompile(`^in/(?P<id>[0-9]+)-`)),
 			"/drop/letters/in/12-b.pdf",
 			document.FormatPDF,
 			document.PatientID{Issuer: "here", Identifier: "12"},
 		},
 		"by a pattern that does not match": {
-			appliance.PatientRuleConfig{By: appliance.ByPattern, Pattern: `^(?P<id>[0-9]+)-`},
+			appliance.ByPattern, folder.ByPattern(regexp.MustCompile(`^(?P<id>[0-9]+)-`)),
 			"/drop/letters/in/12-b.pdf",
 			document.FormatPDF,
 			document.PatientID{},
 		},
 		"by a sidecar file, which is gone": {
-			appliance.PatientRuleConfig{By: appliance.BySidecar}, "/drop/letters/b.pdf", document.FormatPDF, told,
+			appliance.BySidecar, folder.BySidecar(), "/drop/letters/b.pdf", document.FormatPDF, told,
 		},
-		"by no rule": {appliance.PatientRuleConfig{}, "/drop/letters/12/b.pdf", document.FormatPDF, document.PatientID{}},
+		"by no rule": {"", folder.PatientRule{}, "/drop/letters/12/b.pdf", document.FormatPDF, document.PatientID{}},
 	} {
 		item := document.Item{Path: test.path, Metadata: document.Metadata{Format: test.format, Patient: told}}
-		got := appliance.FolderRule(o, test.rule, &item)
+		o.Patient = test.rule
+		got := appliance.FolderRule(o, test.by, &item)
 		want := document.Delivery{Accepts: o.Accepts, Kind: o.Kind, Issuer: o.Issuer, Patient: test.want}
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %+v, want %+v", name, got, want)
