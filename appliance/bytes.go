@@ -18,9 +18,9 @@ func (b *Bytes) UnmarshalText(text []byte) error {
 	if err != nil || n > 1<<62 {
 		return fmt.Errorf("%q is not a size: write it as 512MiB or 4GiB", text)
 	}
-	*b = Bytes(n) //nolint:gosec // bounded above
+	*b = Bytes(n)
 	return nil
 }
 
 // String gives the size with its unit.
-func (b Bytes) String() string { return humanize.IBytes(uint64(max(b, 0))) } //nolint:gosec // not negative
+func (b Bytes) String() string { return humanize.IBytes(uint64(max(b, 0))) }

@@ -14,47 +14,38 @@ func (r Reason) Understood() bool {
 
 // Explain is the sentence for a person: what is wrong, and what to do.
 func (r Reason) Explain() string {
-	switch r {
-	case ReasonNotUnderstood:
-		return "the file is neither readable DICOM, nor PDF, nor text: send it again in one of these"
-	case ReasonTruncated:
-		return "the file ends early: send it again from its source"
-	case ReasonNoPatient:
-		return "nothing says whose it is: the DICOM header has no Patient ID (0010,0020), or the folder's rule finds no " +
-			"identifier in the path"
-	case ReasonPlaceholder:
-		return "its patient identifier is a placeholder, such as UNKNOWN, ID1 or zeros, which many people share: find out " +
-			"whose it is, and send it again with their own identifier"
-	case ReasonBadIdentifier:
-		return "its NHS number is not ten digits with a valid check digit: compare it with the patient's own, and send it " +
-			"again with the right one"
-	case ReasonNoInstance:
-		return "the DICOM header has no Study or SOP Instance UID: send it again from a system that sets them"
-	case ReasonTooLarge:
-		return "the file is larger than what is inspected"
-	case ReasonInspectFailed:
-		return "the inspector died on it, or ran out of time or memory: the file is damaged or hostile"
-	case ReasonEncrypted:
-		return "the PDF needs a password: send it again without one"
-	case ReasonLedgerConflict:
-		return "the ledger holds the same document with other sealed bytes: was state.db restored from an old backup?"
-	case ReasonErased:
-		return "this document was erased from the patient's history by a decision on the ledger: remove it at its source, or " +
-			"ask those who decided whether it may come back"
-	case ReasonUnlinked:
-		return "another hospital anchored the same document under a reference to which the patient is no longer linked: send it " +
-			"again, to anchor it for this hospital's patient"
-	case ReasonMediaDirectory:
-		return "it is the directory of a DICOM medium (DICOMDIR), no document of a patient: take in the files that it lists, and " +
-			"discard it"
-	case ReasonNotAccepted:
-		return "its door takes other kinds of file: put it in the folder that is meant for it, or change what the folder accepts " +
-			"and retry it"
-	case ReasonPixelsChanged:
-		return "it has the SOP Instance UID of an earlier document and other pixels: compare the two, withdraw the wrong one, and " +
-			"release it"
+	if sentence, ok := explanations()[r]; ok {
+		return sentence
 	}
 	return string(r)
+}
+
+func explanations() map[Reason]string {
+	return map[Reason]string{
+		ReasonNotUnderstood: "the file is neither readable DICOM, nor PDF, nor text: send it again in one of these",
+		ReasonTruncated:     "the file ends early: send it again from its source",
+		ReasonNoPatient: "nothing says whose it is: the DICOM header has no Patient ID (0010,0020), or the folder's rule finds no " +
+			"identifier in the path",
+		ReasonPlaceholder: "its patient identifier is a placeholder, such as UNKNOWN, ID1 or zeros, which many people share: find out " +
+			"whose it is, and send it again with their own identifier",
+		ReasonBadIdentifier: "its NHS number is not ten digits with a valid check digit: compare it with the patient's own, and send it " +
+			"again with the right one",
+		ReasonNoInstance:     "the DICOM header has no Study or SOP Instance UID: send it again from a system that sets them",
+		ReasonTooLarge:       "the file is larger than what is inspected",
+		ReasonInspectFailed:  "the inspector died on it, or ran out of time or memory: the file is damaged or hostile",
+		ReasonEncrypted:      "the PDF needs a password: send it again without one",
+		ReasonLedgerConflict: "the ledger holds the same document with other sealed bytes: was state.db restored from an old backup?",
+		ReasonErased: "this document was erased from the patient's history by a decision on the ledger: remove it at its source, or " +
+			"ask those who decided whether it may come back",
+		ReasonUnlinked: "another hospital anchored the same document under a reference to which the patient is no longer linked: send it " +
+			"again, to anchor it for this hospital's patient",
+		ReasonMediaDirectory: "it is the directory of a DICOM medium (DICOMDIR), no document of a patient: take in the files that it lists, and " +
+			"discard it",
+		ReasonNotAccepted: "its door takes other kinds of file: put it in the folder that is meant for it, or change what the folder accepts " +
+			"and retry it",
+		ReasonPixelsChanged: "it has the SOP Instance UID of an earlier document and other pixels: compare the two, withdraw the wrong one, and " +
+			"release it",
+	}
 }
 
 // Reasons are all reasons.
