@@ -25,11 +25,11 @@ func explanations() map[Reason]string {
 		ReasonNotUnderstood: "the file is neither readable DICOM, nor PDF, nor text: send it again in one of these",
 		ReasonTruncated:     "the file ends early: send it again from its source",
 		ReasonNoPatient: "nothing says whose it is: the DICOM header has no Patient ID (0010,0020), or the folder's rule finds no " +
-			"identifier in the path",
+			"identifier in the path: find out, and assign it (medanchor tray assign)",
 		ReasonPlaceholder: "its patient identifier is a placeholder, such as UNKNOWN, ID1 or zeros, which many people share: find out " +
-			"whose it is, and send it again with their own identifier",
-		ReasonBadIdentifier: "its NHS number is not ten digits with a valid check digit: compare it with the patient's own, and send it " +
-			"again with the right one",
+			"whose it is, and assign it (medanchor tray assign), or send it again with their own identifier",
+		ReasonBadIdentifier: "its NHS number is not ten digits with a valid check digit: compare it with the patient's own, and assign it " +
+			"(medanchor tray assign), or send it again with the right one",
 		ReasonNoInstance:     "the DICOM header has no Study or SOP Instance UID: send it again from a system that sets them",
 		ReasonTooLarge:       "the file is larger than what is inspected",
 		ReasonInspectFailed:  "the inspector died on it, or ran out of time or memory: the file is damaged or hostile",
