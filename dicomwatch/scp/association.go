@@ -82,7 +82,11 @@ func (a *association) answer(in presentation, c wire.Command, r *refusal) error 
 	response := wire.Command{Field: c.Field.Response(), RespondedTo: c.MessageID, Class: c.Class, Instance: c.Instance}
 	if r != nil {
 		a.counters.count(func(s *Stats) { s.Refused[r.status]++ })
-		a.log.Warn("request refused", "status", r.status.String(), "reason", r.comment, "err", r.cause)
+		log := a.log
+		if r.cause != nil {
+			log = log.With("err", r.cause)
+		}
+		log.Warn("request refused", "status", r.status.String(), "reason", r.comment)
 		response.Status, response.Comment = uint16(r.status), r.comment
 	}
 	pdus, err := wire.CommandPDUs(in.id, response.Encode(), a.request.MaxLength)
