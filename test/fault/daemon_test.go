@@ -28,7 +28,8 @@ const killedLine = "killed by its own hook"
 type order struct {
 	Config string `json:"config"` // the configuration file
 	Kill   kill   `json:"kill"`
-	Gate   string `json:"gate,omitempty"` // the name of a gate through which its disk calls go
+	Gate   string `json:"gate,omitempty"`  // the name of a gate through which its disk calls go
+	Clock  string `json:"clock,omitempty"` // the file that says how far its clock is moved
 }
 
 // kill says when a daemon dies: at the Nth time that an item takes the step, or After that. The zero State is for a kill
@@ -37,6 +38,8 @@ type kill struct {
 	Step  document.Step `json:"step,omitempty"`
 	Nth   int32         `json:"nth,omitempty"`
 	After time.Duration `json:"after,omitempty"`
+	// Cut, if set, is the folder on a disk whose power is cut at the same moment.
+	Cut string `json:"cut,omitempty"`
 }
 
 func (k kill) String() string {
@@ -69,6 +72,11 @@ func daemon(text string) error {
 	if err := json.Unmarshal([]byte(text), &o); err != nil {
 		return err
 	}
+	if o.Clock != "" {
+		if err := followClock(o.Clock); err != nil {
+			return err
+		}
+	}
 	if o.Gate != "" {
 		if err := passThrough(o.Gate); err != nil {
 			return err
@@ -95,16 +103,21 @@ func (k kill) hook() func(document.Step) {
 			return
 		}
 		if k.After > 0 {
-			time.AfterFunc(k.After, killGroup)
+			time.AfterFunc(k.After, k.now)
 			return
 		}
-		killGroup()
+		k.now()
 	}
 }
 
-// killGroup does not return.
-func killGroup() {
+// now kills the whole process group, and does not return.
+func (k kill) now() {
 	fmt.Println(killedLine)
+	if k.Cut != "" {
+		if err := powerCut(k.Cut); err != nil {
+			panic(err)
+		}
+	}
 	if err := syscall.Kill(-syscall.Getpgrp(), syscall.SIGKILL); err != nil {
 		panic(errors.Join(errors.New("kill own process group"), err))
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"syscall"
@@ -28,7 +27,7 @@ const sweepEnv = "MEDANCHOR_FAULT_EVERY_CALL"
 // TestADiskErrorWhileFilesComeIn has the disk fail under each kind of call that the daemon makes while it takes files in.
 func TestADiskErrorWhileFilesComeIn(t *testing.T) {
 	d := newGated(t, 1)
-	for _, f := range d.plan(t, 1, func() { d.takeIn(t, nil) }) {
+	for _, f := range d.plan(t, 2, func() { d.takeIn(t, nil) }) {
 		d.suffer(t, f, func() string { return d.takeIn(t, &f) })
 	}
 	d.finish(t)
@@ -37,7 +36,7 @@ func TestADiskErrorWhileFilesComeIn(t *testing.T) {
 // TestADiskErrorAtTheStart has the disk fail while the daemon opens its databases and cleans up after one that was killed.
 func TestADiskErrorAtTheStart(t *testing.T) {
 	d := newGated(t, 2)
-	for _, f := range d.plan(t, 3, func() { d.restart(t, nil) }) {
+	for _, f := range d.plan(t, 4, func() { d.restart(t, nil) }) {
 		d.suffer(t, f, func() string { return d.restart(t, &f) })
 	}
 	d.finish(t)
@@ -57,7 +56,7 @@ func TestADiskErrorWhileItStops(t *testing.T) {
 func TestAKillBeforeADiskCall(t *testing.T) {
 	d := newGated(t, 4)
 	d.killed = true
-	for _, f := range d.plan(t, 2, func() { d.takeIn(t, nil) }) {
+	for _, f := range d.plan(t, 3, func() { d.takeIn(t, nil) }) {
 		d.suffer(t, f, func() string { return d.takeIn(t, &f) })
 	}
 	d.finish(t)
@@ -267,16 +266,6 @@ func (d *gated) outlast(t *testing.T) {
 	d.gate.lift()
 }
 
-// accounted says that nothing waits any more, as far as the daemon tells.
-func (d *gated) accounted(t *testing.T) bool {
-	t.Helper()
-	if d.atDoor(t) > 0 {
-		return false
-	}
-	status, err := d.Client().Status(t.Context())
-	return err == nil && status.Items.Waiting == 0 && status.Ledger.Indexed == status.Ledger.Height
-}
-
 // restart kills the daemon, and starts one that has to clean up, until it is ready or has ended.
 func (d *gated) restart(t *testing.T, f *fault) string {
 	t.Helper()
@@ -321,11 +310,10 @@ func (d *gated) end(t *testing.T) string {
 	}
 	err := d.p.Err()
 	d.p = nil
-	exit, ok := err.(*exec.ExitError)
-	switch {
-	case ok && exit.ExitCode() == 1:
+	switch code := exitCode(err); {
+	case code == 1:
 		return ended
-	case ok && d.killed && exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL:
+	case code == -1 && d.killed:
 		return died
 	}
 	t.Fatalf("the daemon ended otherwise: %v", err)

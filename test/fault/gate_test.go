@@ -2,6 +2,7 @@ package fault
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -181,7 +182,7 @@ type (
 	}
 	answer struct {
 		id    uint64
-		value int64
+		_     int64
 		errno int32
 		flags uint32
 	}
@@ -197,7 +198,7 @@ func (g *gate) keep(conn *net.UnixConn) {
 	defer unix.Close(fd)
 	for waitForCall(fd) {
 		var n notification
-		if err := ioctl(fd, unix.SECCOMP_IOCTL_NOTIF_RECV, unsafe.Pointer(&n)); err != nil {
+		if err := ioctl(fd, unix.SECCOMP_IOCTL_NOTIF_RECV, &n); err != nil {
 			continue // its caller has ended meanwhile
 		}
 		a := answer{id: n.id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}
@@ -211,7 +212,7 @@ func (g *gate) keep(conn *net.UnixConn) {
 				a = answer{id: n.id, errno: -int32(errno)}
 			}
 		}
-		_ = ioctl(fd, unix.SECCOMP_IOCTL_NOTIF_SEND, unsafe.Pointer(&a)) // fails where the caller has ended meanwhile
+		_ = ioctl(fd, unix.SECCOMP_IOCTL_NOTIF_SEND, &a) // fails where the caller has ended meanwhile
 	}
 }
 
@@ -273,7 +274,7 @@ func creates(n *notification) string {
 	case unix.SYS_OPENAT2: // struct open_how begins with them
 		var how [8]byte
 		if readMemory(int(n.pid), uintptr(n.args[2]), how[:]) == len(how) {
-			flags = *(*uint64)(unsafe.Pointer(&how))
+			flags = binary.NativeEndian.Uint64(how[:])
 		}
 	}
 	if flags&unix.O_CREAT != 0 {
@@ -343,8 +344,9 @@ func readMemory(pid int, at uintptr, into []byte) (n int) {
 	return n
 }
 
-func ioctl(fd int, request uintptr, message unsafe.Pointer) error {
-	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), request, uintptr(message))
+func ioctl[T any](fd int, request uintptr, message *T) error {
+	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), request,
+		uintptr(unsafe.Pointer(message))) //nolint:gosec // how the kernel takes it
 	if errno != 0 {
 		return errno
 	}
@@ -389,7 +391,7 @@ func passThrough(name string) error {
 	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
 	fd, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER|
 		unix.SECCOMP_FILTER_FLAG_TSYNC|unix.SECCOMP_FILTER_FLAG_TSYNC_ESRCH|unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
-		uintptr(unsafe.Pointer(&program)))
+		uintptr(unsafe.Pointer(&program))) //nolint:gosec // how the kernel takes it
 	if errno != 0 {
 		return fmt.Errorf("have calls wait at the gate: %w", errno)
 	}

@@ -62,11 +62,9 @@ func plan(random *rand.Rand, n int) []kill {
 
 // eachTakes says whether each new document takes the step, by itself.
 func eachTakes(s document.Step) bool {
-	switch s {
-	case document.StepDuplicate, document.StepQuarantined, document.StepForgotten, document.StepCommitted, document.StepStable:
-		return false
-	}
-	return true
+	return !slices.Contains([]document.Step{
+		document.StepDuplicate, document.StepQuarantined, document.StepForgotten, document.StepCommitted, document.StepStable,
+	}, s)
 }
 
 // campaign is a hospital, what was dropped in it, and what was seen of its daemons.
@@ -78,6 +76,8 @@ type campaign struct {
 	kills   map[document.Step]int // at the step itself
 	later   map[document.Step]int // some time after it
 	outside int
+	// afterDeath, if set, brings back what the daemon's end took away, before it is looked at.
+	afterDeath func(*testing.T)
 	// seen proves that the kills hit what the design protects.
 	seen struct {
 		unacknowledged int // files that were durable and still at their door when their daemon died
@@ -104,6 +104,9 @@ func (c *campaign) round(t *testing.T, k kill) {
 	c.awaitEnd(t, p, k, timeout)
 	waitForSender()
 	c.diedByKill(t, p)
+	if c.afterDeath != nil {
+		c.afterDeath(t)
+	}
 	log := c.logFrom(t, size)
 	c.seen.swept += swept(t, log)
 	switch hooked := bytes.Contains(log, []byte(killedLine)); {
@@ -130,6 +133,11 @@ func (c *campaign) awaitEnd(t *testing.T, p *hospital.Process, k kill, timeout t
 		case <-p.Exited():
 			return
 		case <-limit:
+			if k.Cut != "" {
+				if err := powerCut(k.Cut); err != nil {
+					t.Fatal(err)
+				}
+			}
 			if err := p.Kill(); err != nil {
 				t.Fatal(err)
 			}
@@ -196,6 +204,14 @@ func (c *campaign) diedByKill(t *testing.T, p *hospital.Process) {
 	poll(t, survivorTimeout, "end of the daemon's process group", func() bool {
 		return !groupLives(t, p.PID())
 	})
+}
+
+// exitCode is how a process ended, as the shell has it; -1 for one that was killed.
+func exitCode(err error) int {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return exit.ExitCode()
+	}
+	return 0
 }
 
 // groupLives says whether a process of the group runs. Those that have ended may wait long for the init process to take
