@@ -11,6 +11,6 @@ type Description struct {
 // Describe gives an item's description, without what is for its hospital's administrators only.
 func Describe(item Item) Description {
 	m := item.Metadata
-	m.Parser, m.Problem, m.Detail = "", "", ""
+	m.Parser, m.Problem, m.Detail, m.Text, m.Numbers = "", "", "", "", nil
 	return Description{Size: item.Size, Digest: item.Digest, Metadata: m}
 }

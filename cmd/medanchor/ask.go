@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -54,11 +56,31 @@ func showStatus(out io.Writer, s control.Status) error {
 	if s.Reading.Releasing > 0 {
 		fmt.Fprintf(w, "releasing\tkeys of %d patients are on their way to readers\n", s.Reading.Releasing)
 	}
-	fmt.Fprintf(w, "storage\t%.1f GB free at %s\n", float64(s.Storage.FreeBytes)/1e9, s.Storage.Data)
+	showDoors(w, s)
 	for _, path := range slices.Sorted(maps.Keys(s.Held)) {
 		fmt.Fprintf(w, "held\t%s: %s\n", path, s.Held[path])
 	}
 	return w.Flush()
+}
+
+// showDoors shows what takes files in, and what keeps them from it.
+func showDoors(w io.Writer, s control.Status) {
+	if d := s.DICOM; d.Address != "" || d.TLSAddress != "" {
+		at := d.Address
+		if d.TLSAddress != "" {
+			at = strings.TrimPrefix(at+", TLS at "+d.TLSAddress, ", ")
+		}
+		fmt.Fprintf(w, "dicom\t%s at %s: %d associations; since the start %d objects stored, %d refused, %d associations rejected\n",
+			d.AETitle, at, d.Associations, d.Stored, d.Refused, d.Rejected)
+	}
+	if d := s.DICOM; d.Spooled > 0 || d.Trouble != "" {
+		fmt.Fprintf(w, "spool\t%d objects, %.1f MB, wait for the vault; %s\n", d.Spooled, float64(d.SpooledBytes)/1e6,
+			cmp.Or(d.Trouble, "they are safe"))
+	}
+	fmt.Fprintf(w, "storage\t%.1f GB free at %s\n", float64(s.Storage.FreeBytes)/1e9, s.Storage.Data)
+	if s.Storage.Full != "" {
+		fmt.Fprintf(w, "storage\tnothing is taken in: %s\n", s.Storage.Full)
+	}
 }
 
 func (c *cli) recordsCommand() *cobra.Command {

@@ -50,7 +50,7 @@ func notUnderstood(comment string) *refusal {
 // refused is what the sender is told of an error of the spool.
 func refused(err error) *refusal {
 	if errors.Is(err, document.ErrNoRoom) {
-		return &refusal{StatusNoRoom, "the disk is at its reserve: send it again later", nil}
+		return &refusal{StatusNoRoom, "there is no room for it now: send it again later", err}
 	}
 	return &refusal{StatusFailed, "the object could not be stored: send it again later", err}
 }

@@ -179,6 +179,9 @@ func (s *Spool) Err() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	errs := []error{s.fatal, s.gone, s.trouble}
+	if !s.full.IsZero() && time.Since(s.full) >= s.Patience {
+		errs = append(errs, &backlogError{s.bytes})
+	}
 	if n := len(s.aside); n > 0 {
 		errs = append(errs, fmt.Errorf("%d objects in the spool folder %s cannot be opened, and are kept there: %w; if the vault's "+
 			"key or the disk was replaced, put back what belongs together", n, s.Path, first(s.aside)))
