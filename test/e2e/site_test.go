@@ -343,11 +343,14 @@ func (s *site) reconcile(want synth.Counts, items control.Items, anchored int) {
 func (s *site) checkFiles(m synth.Manifest, dir, name string, c chain) {
 	s.t.Helper()
 	stored, patients := s.stored(), make(map[string]record.Reference)
-	firsts := make(map[string]int)             // documents that are no variant, by the file whose variants they and it are
-	digests := make(map[string]string)         // of files, by path
-	owners := make(map[string]map[string]bool) // of content: files of the same content for several people are several documents
+	firsts := make(map[string]int)                                   // documents that are no variant, by the file whose variants they and it are
+	digests, copies := make(map[string]string), make(map[string]int) // of files, by path; of deliveries, by the first file
+	owners := make(map[string]map[string]bool)                       // of content: files of the same content for several people are several documents
 	for _, f := range m.Files {
 		digests[f.Path] = f.SHA256
+		if f.Hospital == name {
+			copies[cmp.Or(f.Original, f.Path)]++
+		}
 		if f.Hospital == name && f.Outcome == synth.Anchored {
 			if owners[f.SHA256] == nil {
 				owners[f.SHA256] = make(map[string]bool)
@@ -375,7 +378,7 @@ func (s *site) checkFiles(m synth.Manifest, dir, name string, c chain) {
 			}
 			back := s.get(stored, v.Item)
 			offset := int64(0)
-			if f.Outcome == synth.Duplicate {
+			if copies[cmp.Or(f.Original, f.Path)] > 1 {
 				offset = f.Offset // the first of its kind may have come in another file meta group
 			}
 			if !bytes.HasSuffix(back, content[offset:]) || (offset == 0 && len(back) != len(content)) {

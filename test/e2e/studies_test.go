@@ -26,8 +26,10 @@ func TestAStudyBecomesStable(t *testing.T) {
 		s.dropFile(s.DICOM, fmt.Sprintf("early-%d.dcm", i), content)
 	}
 	s.awaitSettled(early)
-	s.awaitIndexed()
-	name := record.RecordName{Patient: s.records()[0].Patient, Record: s.records()[0].Record}
+	var name record.RecordName
+	for _, v := range s.chainSince(from).versions {
+		name = record.RecordName{Patient: v.Patient, Record: v.Record}
+	}
 	stable := func() time.Time {
 		status, err := s.other.Status(t.Context(), name)
 		if err != nil {
