@@ -2,13 +2,11 @@ package fault
 
 import (
 	"bytes"
-	"context"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/medanchor/medanchor/appliance"
 	"github.com/medanchor/medanchor/document"
@@ -211,10 +209,8 @@ func (s *service) sendInVain(t *testing.T) {
 	if !canSend() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // it may have ended
-	defer cancel()
 	files := s.supply.toSend(t, 2)
-	_ = s.send(ctx, files)
+	s.sendWhile(t.Context(), s.p, files)
 	for _, f := range files {
 		if f.answers > 0 {
 			t.Errorf("%s was answered with success", f.rel)

@@ -17,7 +17,7 @@
 //
 //	MEDANCHOR_FAULT_KILLS       how many kills; two for each step where it is not set, 200 by make fault
 //	MEDANCHOR_FAULT_CUTS        how many power cuts; one for each step where it is not set
-//	MEDANCHOR_FAULT_EVERY_CALL  if set, each disk call fails with each error; else one in each few kinds of call with one
+//	MEDANCHOR_FAULT_EVERY_CALL  if set, each disk call fails, with one error or each; else one in each few kinds of call
 //	MEDANCHOR_FAULT_SEED        which files, and which kills in which order; 1 where it is not set
 //
 // Disks want root, and objects are sent by dcmtk's storescu: tests that need what is not there are skipped.

@@ -122,6 +122,20 @@ func (c *campaign) sendUntil(ctx context.Context, p *hospital.Process, files []*
 	}
 }
 
+// sendWhile sends files for as long as the daemon runs.
+func (c *campaign) sendWhile(ctx context.Context, p *hospital.Process, files []*file) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-p.Exited():
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	_ = c.send(ctx, files) // what was not answered is sent again in the end
+}
+
 // sendTimeout is for a sender to notice that its receiver is gone.
 const sendTimeout = time.Second
 
