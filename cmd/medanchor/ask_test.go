@@ -16,7 +16,8 @@ func TestStatusShowsTheDoors(t *testing.T) {
 		"no receiver": {control.Status{}, []string{"0.0 GB free"}, "dicom"},
 		"a receiver": {
 			control.Status{DICOM: control.DICOM{Address: "0.0.0.0:104", TLSAddress: "0.0.0.0:2762", AETitle: "MEDANCHOR", Stored: 12, Rejected: 3}},
-			[]string{"MEDANCHOR at 0.0.0.0:104, TLS at 0.0.0.0:2762", "12 objects stored", "3 associations rejected"}, "spool",
+			[]string{"MEDANCHOR at 0.0.0.0:104, TLS at 0.0.0.0:2762", "12 objects stored", "3 associations rejected"},
+			"spool",
 		},
 		"TLS only":  {control.Status{DICOM: control.DICOM{TLSAddress: "0.0.0.0:2762", AETitle: "X"}}, []string{"X at TLS at 0.0.0.0:2762"}, ""},
 		"a backlog": {control.Status{DICOM: control.DICOM{Spooled: 4, SpooledBytes: 2e6}}, []string{"4 objects, 2.0 MB", "they are safe"}, "dicom"},
