@@ -183,6 +183,7 @@ func (d *gated) said(t *testing.T, f fault, end string, log []byte) {
 // isSaid says whether the log tells of the fault, in the kernel's words or the appliance's own.
 func (f fault) isSaid(log []byte) bool {
 	return bytes.Contains(log, []byte(f.err.Error())) || bytes.Contains(log, []byte(state.ErrBroken.Error())) ||
+		f.spot.call == "read" && bytes.Contains(log, []byte("invalid database")) || // all that bbolt says of what it cannot read
 		f.err == syscall.ENOSPC && bytes.Contains(log, []byte(document.ErrNoRoom.Error())) ||
 		f.spot.place == "drop" && bytes.Contains(log, []byte("some of the folder cannot be read")) // the status says why
 }
