@@ -62,9 +62,9 @@ bench: build ## compare with the alternatives, into .cache/bench/results.json (B
 	go run ./test/bench $(if $(BENCH),-bench $(BENCH))
 
 .PHONY: fault
-fault: ## kill the daemon 200 times while files come in, and look for what was lost (KILLS=n for another number)
-	MEDANCHOR_FAULT_KILLS=$(or $(KILLS),200) go run ./devnet/cmd/devnet exec -- \
-		go test -count=1 -v -timeout 60m ./test/fault
+fault: ## kill the daemon 200 times (KILLS=n for another number), fail every call on its disks, cut the power, and look for what was lost
+	MEDANCHOR_FAULT_KILLS=$(or $(KILLS),200) MEDANCHOR_FAULT_CUTS=64 MEDANCHOR_FAULT_EVERY_CALL=1 go run ./devnet/cmd/devnet exec -- \
+		go test -count=1 -v -timeout 120m ./test/fault
 
 .PHONY: clean
 clean: ## remove all that was built

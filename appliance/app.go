@@ -256,7 +256,7 @@ func (a *App) sweep(ctx context.Context) error {
 	}
 	if err != nil {
 		// Not fatal: removing orphans is not worth the intake. It is tried again at the next start.
-		a.log.Error("orphaned blocks are left: restore damaged blocks from a backup", "err", err)
+		a.log.Error("orphaned blocks are left, and looked for again at the next start: look at the disk, and restore blocks that are damaged", "err", err)
 		return nil
 	}
 	a.swept = true

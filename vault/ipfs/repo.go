@@ -88,6 +88,9 @@ func initRepo(o Options) error {
 	if err := fsrepo.Init(fresh, settings(identity, o.Listen)); err != nil {
 		return fmt.Errorf("init: %w", err)
 	}
+	if err := openOnce(fresh); err != nil {
+		return fmt.Errorf("make datastores: %w", err)
+	}
 	if err := syncTree(fresh); err != nil {
 		return err
 	}
@@ -95,6 +98,16 @@ func initRepo(o Options) error {
 		return err
 	}
 	return syncFile(filepath.Dir(o.Repo))
+}
+
+// openOnce has Kubo make the files that it makes at the first opening, and does not make durable itself: without them a power cut
+// soon afterwards would leave a repository that cannot be opened.
+func openOnce(repo string) error {
+	opened, err := fsrepo.Open(repo)
+	if err != nil {
+		return err
+	}
+	return opened.Close()
 }
 
 // rewrite replaces the settings file where it differs.
