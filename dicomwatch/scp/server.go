@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/medanchor/medanchor/dicomwatch/scp/wire"
+	"github.com/medanchor/medanchor/pause"
 )
 
 // Server receives objects. Make it with New; Serve it on as many listeners as there are.
@@ -60,12 +61,12 @@ func (s *Server) serve(ctx context.Context, l net.Listener, config *tls.Config) 
 	forget := context.AfterFunc(ctx, func() { l.Close() }) // makes Accept return
 	defer forget()
 	defer l.Close()
-	pause := minPause
+	retries := pause.Growing{First: minPause, Last: maxPause}
 	for {
 		conn, err := l.Accept()
 		switch {
 		case err == nil:
-			pause = minPause
+			retries.Reset()
 			conversations.Go(func() { s.converse(ctx, conn, config) })
 			continue
 		case ctx.Err() != nil:
@@ -77,8 +78,7 @@ func (s *Server) serve(ctx context.Context, l net.Listener, config *tls.Config) 
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(pause):
-			pause = min(2*pause, maxPause)
+		case <-time.After(retries.Next()):
 		}
 	}
 }
