@@ -338,7 +338,7 @@ type disk arrival
 func (d *disk) Write(b []byte) (int, error) {
 	n, err := d.file.Write(b)
 	// The disk begins at once, so that the fsync has less to wait for. It is a hint: an error is the fsync's to tell.
-	_ = unix.SyncFileRange(int(d.file.Fd()), d.onDisk, int64(n), unix.SYNC_FILE_RANGE_WRITE) //nolint:gosec // a descriptor is an int
+	_ = unix.SyncFileRange(int(d.file.Fd()), d.onDisk, int64(n), unix.SYNC_FILE_RANGE_WRITE)
 	d.onDisk += int64(n)
 	d.spool.mu.Lock()
 	defer d.spool.mu.Unlock()
