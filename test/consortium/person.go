@@ -14,8 +14,12 @@ import (
 	"github.com/medanchor/medanchor/ledger/wallet"
 )
 
-// settleTimeout bounds how long a block takes from one peer to all.
-const settleTimeout = 20 * time.Second
+const (
+	// settleTimeout bounds how long a block takes from one peer to all.
+	settleTimeout = 20 * time.Second
+	// askAgain is how often a peer is asked that has not even the block before.
+	askAgain = 20 * time.Millisecond
+)
 
 // Person is a participant with their wallet, connected to their institution's peer.
 type Person struct {
@@ -89,11 +93,30 @@ func (p *Person) Await(ctx context.Context, block uint64) error {
 	waits, ctx := errgroup.WithContext(ctx)
 	for i, peer := range p.peers {
 		waits.Go(func() error {
-			for _, err := range peer.Blocks(ctx, block) {
-				return err
+			if err := await(ctx, peer, block); err != nil {
+				return fmt.Errorf("wait for block %d at %s: %w", block, p.network.Members[i].Peer.Name, err)
 			}
-			return fmt.Errorf("wait for block %d at %s: %w", block, p.network.Members[i].Peer.Name, ctx.Err())
+			return nil
 		})
 	}
 	return waits.Wait()
+}
+
+// await waits until a peer has a block. One that lacks the block before it as well refuses to stream from there on (NOT_FOUND): it
+// is asked again.
+func await(ctx context.Context, peer *ledger.Client, block uint64) error {
+	again := time.NewTicker(askAgain)
+	defer again.Stop()
+	for {
+		for _, err := range peer.Blocks(ctx, block) {
+			if err == nil {
+				return nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-again.C:
+		}
+	}
 }
