@@ -105,7 +105,8 @@ func TestTheSameObjectByBothDoors(t *testing.T) {
 	if again.Anchored != first.Anchored || again.Duplicates != int64(len(files)) || again.Received != 2*first.Received {
 		t.Errorf("by both doors %+v", again)
 	}
-	if d := s.status().DICOM; d.Stored != uint64(len(files)) || d.Refused != 0 || d.Spooled != 0 || d.Trouble != "" {
+	empty := s.await("the spool is empty", func(c control.Status) bool { return c.DICOM.Spooled == 0 })
+	if d := empty.DICOM; d.Stored != uint64(len(files)) || d.Refused != 0 || d.Trouble != "" {
 		t.Errorf("the receiver: %+v", d)
 	}
 
