@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"strings"
 	"time"
+
+	"github.com/medanchor/medanchor/dicomwatch/scp/wire"
 )
 
 // DICOMConfig is the receiver of what comes over the network.
@@ -131,8 +132,7 @@ func (s SenderConfig) networks() (networks []netip.Prefix, err error) {
 
 // aeTitle checks an application entity title (PS3.5 §6.2, AE).
 func aeTitle(key, title string) error {
-	printable := strings.IndexFunc(title, func(r rune) bool { return r < ' ' || r > '~' || r == '\\' }) < 0
-	if title == "" || len(title) > 16 || !printable || strings.TrimSpace(title) != title {
+	if !wire.ValidTitle(title) {
 		return fmt.Errorf("%s: %q is no AE title: up to 16 characters of ASCII without backslash, and no space around them", key, title)
 	}
 	return nil

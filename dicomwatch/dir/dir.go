@@ -67,7 +67,7 @@ func Open(at string) (*Root, error) {
 }
 
 // Close lets go of it. Calls from then on fail with fs.ErrClosed.
-func (r *Root) Close() error { return cause(r.file.Close()) }
+func (r *Root) Close() error { return Cause(r.file.Close()) }
 
 // Open implements FS.
 func (r *Root) Open(name string, flags int, perm fs.FileMode) (File, error) {
@@ -101,9 +101,9 @@ func (r *Root) List(name string) ([]fs.DirEntry, error) {
 	d := os.NewFile(uintptr(fd), "directory")
 	names, err := d.Readdirnames(-1)
 	if err != nil {
-		return nil, errors.Join(cause(err), cause(d.Close())) // a part would be taken for the whole
+		return nil, errors.Join(Cause(err), Cause(d.Close())) // a part would be taken for the whole
 	}
-	return describe(fd, names), cause(d.Close())
+	return describe(fd, names), Cause(d.Close())
 }
 
 // Rename implements FS.

@@ -12,29 +12,29 @@ type pathless struct{ *os.File }
 // ReadAt implements io.ReaderAt.
 func (f pathless) ReadAt(b []byte, off int64) (int, error) {
 	n, err := f.File.ReadAt(b, off)
-	return n, cause(err)
+	return n, Cause(err)
 }
 
 // Write implements io.Writer.
 func (f pathless) Write(b []byte) (int, error) {
 	n, err := f.File.Write(b)
-	return n, cause(err)
+	return n, Cause(err)
 }
 
 // Close implements io.Closer.
-func (f pathless) Close() error { return cause(f.File.Close()) }
+func (f pathless) Close() error { return Cause(f.File.Close()) }
 
 // Stat implements File.
 func (f pathless) Stat() (fs.FileInfo, error) {
 	info, err := f.File.Stat()
-	return info, cause(err)
+	return info, Cause(err)
 }
 
 // Sync implements File.
-func (f pathless) Sync() error { return cause(f.File.Sync()) }
+func (f pathless) Sync() error { return Cause(f.File.Sync()) }
 
-// cause is err without the path that the os package puts into it.
-func cause(err error) error {
+// Cause is err without the path that the os package puts into it: paths may be personal data.
+func Cause(err error) error {
 	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
 		return pathError.Err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"sync"
 	"time"
@@ -66,7 +65,7 @@ func New(o Options, intake Intake) (*Folder, error) {
 		refused: make(map[string]refusal), litter: make(map[string]error),
 	}
 	f.hints = newHints(o.Path, func(err error) {
-		f.Log.Warn("not all changes are notified: files are found by scanning", "door", f.Name, "err", cause(err))
+		f.Log.Warn("not all changes are notified: files are found by scanning", "door", f.Name, "err", dir.Cause(err))
 	})
 	return f, nil
 }
@@ -158,12 +157,4 @@ func (f *Folder) current() dir.FS {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.root
-}
-
-// cause is err without the path that the os package puts into it: paths may be personal data.
-func cause(err error) error {
-	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
-		return pathError.Err
-	}
-	return err
 }

@@ -28,7 +28,7 @@ func (f *Folder) reopen() error {
 		return errAway
 	}
 	if err != nil {
-		return fmt.Errorf("open the folder: %w", cause(err))
+		return fmt.Errorf("open the folder: %w", dir.Cause(err))
 	}
 	found, err := there.Stat(".")
 	if err != nil {

@@ -31,7 +31,7 @@ var (
 func (s *Spool) makeHome() (*home, error) {
 	parent, err := s.OpenDir(filepath.Dir(s.Path))
 	if err != nil {
-		return nil, pathless(err)
+		return nil, dir.Cause(err)
 	}
 	err = parent.MakeDir(filepath.Base(s.Path), 0o700)
 	if err == nil || errors.Is(err, fs.ErrExist) {
@@ -46,7 +46,7 @@ func (s *Spool) makeHome() (*home, error) {
 func (s *Spool) openHome() (*home, error) {
 	root, err := s.OpenDir(s.Path)
 	if err != nil {
-		return nil, pathless(err)
+		return nil, dir.Cause(err)
 	}
 	identity, err := root.Stat(".")
 	if err != nil {
@@ -70,7 +70,7 @@ func (s *Spool) syncHome(h *home) error {
 func (s *Spool) present(h *home) error {
 	at, err := s.OpenDir(s.Path)
 	if err != nil {
-		return s.away(h, pathless(err))
+		return s.away(h, dir.Cause(err))
 	}
 	identity, err := at.Stat(".")
 	if err = errors.Join(err, at.Close()); err != nil {
@@ -250,12 +250,4 @@ func same(a, b fs.FileInfo) (file, disk bool) {
 	y, ok2 := b.Sys().(*syscall.Stat_t)
 	disk = ok1 && ok2 && x.Dev == y.Dev
 	return disk && x.Ino == y.Ino, disk
-}
-
-// pathless is err without the path that the os package puts into it.
-func pathless(err error) error {
-	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
-		return pathError.Err
-	}
-	return err
 }
