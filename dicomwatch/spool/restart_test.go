@@ -104,7 +104,11 @@ func TestWhatIsDamagedIsKept(t *testing.T) {
 func TestACopyUnderAnotherNameDoesNotOpen(t *testing.T) {
 	o := options(t)
 	name, whole := spooled(t, o, content(1, 1000))
-	put(t, o, name[:len(name)-1]+"0", whole)
+	other := "0" + name[1:]
+	if other == name {
+		other = "1" + name[1:]
+	}
+	put(t, o, other, whole)
 	s := start(t, o, &pipeline{})
 	if n, _ := s.Waiting(); n != 0 || s.Err() == nil {
 		t.Errorf("%d objects wait, Err = %v", n, s.Err())
