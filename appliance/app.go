@@ -193,7 +193,7 @@ func (a *App) openPipeline(ctx context.Context, trace func(document.Step)) error
 	a.pipeline = ingest.New(ingest.Options{
 		Inspector: pool, Sealer: a.vault, Blocks: blocks{a.node},
 		Known: a.state, Patients: a.state, Elsewhere: history{a.index}, Journal: a.state,
-		Log: a.log, Rules: c.Patients.rules(), Workers: runtime.GOMAXPROCS(0),
+		Log: a.log, Rules: c.Patients.rules(), Workers: 2 * runtime.GOMAXPROCS(0),
 		Queued: a.anchorer.Kick, Trace: trace,
 	})
 	return a.openDoors(trace)

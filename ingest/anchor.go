@@ -16,6 +16,10 @@ import (
 // batchDocuments is how many documents one transaction anchors at most: larger ones gain nothing (docs/ledger-model.md).
 const batchDocuments = 500
 
+// gatherTime is how long documents gather for the next transaction after one that was not full. A transaction costs the peers of
+// every hospital about the same however many documents are in it; the first after a lull does not wait.
+const gatherTime = 500 * time.Millisecond
+
 // The pauses between attempts while the ledger is away.
 const (
 	retryFirst = 250 * time.Millisecond
@@ -102,7 +106,7 @@ func (a *Anchorer) Away() (since time.Time, reason error) {
 func (a *Anchorer) Run(ctx context.Context) error {
 	retries := pause.Growing{First: retryFirst, Last: retryLast}
 	for {
-		n, err := a.next(ctx)
+		left, err := a.next(ctx)
 		if _, fatal := errors.AsType[*outboxError](err); fatal {
 			return err
 		}
@@ -113,9 +117,12 @@ func (a *Anchorer) Run(ctx context.Context) error {
 		switch {
 		case err != nil:
 			a.wait(ctx, time.After(retries.Next()), nil)
-		case n == 0:
+		case left == nothing:
 			retries.Reset()
 			a.wait(ctx, nil, a.kick)
+		case left == whatCame:
+			retries.Reset()
+			a.wait(ctx, time.After(gatherTime), nil)
 		default:
 			retries.Reset()
 		}
@@ -159,19 +166,41 @@ type outboxError struct{ err error }
 func (e *outboxError) Error() string { return e.err.Error() }
 func (e *outboxError) Unwrap() error { return e.err }
 
-// next anchors the next batch of the outbox and returns how many items it settled.
-func (a *Anchorer) next(ctx context.Context) (int, error) {
+// outbox is what is in it after a transaction.
+type outbox int
+
+const (
+	nothing  outbox = iota // nor was there before
+	whatCame               // at most what came meanwhile
+	more                   // what the transaction had no room for
+)
+
+// next anchors the next batch, and says what is left.
+func (a *Anchorer) next(ctx context.Context) (outbox, error) {
 	items, err := a.Outbox.Pending(batchDocuments)
 	if err != nil {
-		return 0, &outboxError{err}
+		return nothing, &outboxError{err}
 	}
 	if len(items) == 0 {
-		return 0, nil
+		return nothing, nil
 	}
-	items = alike(items)
-	if items[0].Copy != nil {
-		return a.hold(ctx, items)
+	batch := alike(items)
+	settle := a.anchor
+	if batch[0].Copy != nil {
+		settle = a.hold
 	}
+	settled, err := settle(ctx, batch)
+	if err != nil {
+		return nothing, err
+	}
+	if settled == batchDocuments || settled < len(items) {
+		return more, nil
+	}
+	return whatCame, nil
+}
+
+// anchor anchors documents in one transaction, and returns how many items it settled: all.
+func (a *Anchorer) anchor(ctx context.Context, items []document.Item) (int, error) {
 	p := pack(items)
 	endorsed, err := a.Ledger.Endorse(ctx, p.batch)
 	if err != nil {

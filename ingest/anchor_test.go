@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/medanchor/medanchor/chaincode/record"
@@ -156,6 +157,51 @@ func TestTheOutboxGoesInBatchesGroupedByRecord(t *testing.T) {
 	if n := len(w.inState(document.Anchored)); n != 1200 {
 		t.Errorf("%d anchored", n)
 	}
+}
+
+// What comes soon after a transaction goes in the next one together; what comes after a lull does not wait.
+func TestDocumentsGatherAfterATransaction(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, c := newWorld(), newChain()
+		waiting(w, 5, 1)
+		later := w.items
+		w.items = nil
+		a := ingest.NewAnchorer(ingest.AnchorerOptions{Ledger: c, Outbox: w, Log: slog.New(slog.DiscardHandler)})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- a.Run(ctx) }()
+		for i, after := range []time.Duration{0, 10 * time.Millisecond, 100 * time.Millisecond, 300 * time.Millisecond, time.Minute} {
+			time.Sleep(after)
+			w.mu.Lock()
+			w.items = append(w.items, later[i])
+			w.mu.Unlock()
+			a.Kick()
+			synctest.Wait()
+			if n, want := len(c.batches), []int{1, 1, 1, 1, 3}[i]; n != want {
+				t.Errorf("after document %d there are %d transactions, want %d", i+1, n, want)
+			}
+		}
+		cancel()
+		if err := <-done; err != nil || len(c.documents) != 5 {
+			t.Errorf("%d documents, %v", len(c.documents), err)
+		}
+	})
+}
+
+// What waits already is not held up.
+func TestAQueueDrainsWithoutPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, c := newWorld(), newChain()
+		waiting(w, 700, 7)
+		for of := range byte(5) {
+			copied(w, 2, record.Reference{of + 2, 15: 1})
+		}
+		began := time.Now()
+		anchor(t, w, c)
+		if took := time.Since(began); took != 0 || len(c.batches) != 2 || len(c.held) != 5 {
+			t.Errorf("%d transactions of documents and %d of copies took %s", len(c.batches), len(c.held), took)
+		}
+	})
 }
 
 func TestALedgerThatIsAwayIsWaitedFor(t *testing.T) {

@@ -40,6 +40,8 @@ type world struct {
 	storeErr  error
 	commitErr error
 	gate      chan struct{} // if set, each inspection takes one from it
+	blind     bool          // inspections do not read
+	telling   chan struct{} // if set, doors wait for it to be closed before they dispose of what is acknowledged
 	settled   chan struct{}
 }
 
@@ -143,12 +145,14 @@ type source struct {
 	*bytes.Reader
 	changed error
 	readErr error
+	reads   int
 }
 
 func (s *source) ReadAt(b []byte, off int64) (int, error) {
 	if s.readErr != nil {
 		return 0, s.readErr
 	}
+	s.reads++
 	return s.Reader.ReadAt(b, off)
 }
 func (s *source) Close() error     { return nil }
@@ -161,6 +165,9 @@ func (w *world) Open(c document.Claim) (document.File, error) {
 }
 
 func (w *world) Acknowledge(_ context.Context, claims []document.Claim) ([]document.Claim, error) {
+	if w.telling != nil {
+		<-w.telling
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, c := range claims {
@@ -182,6 +189,9 @@ func (w *world) Release(c document.Claim, reason error) {
 
 // Inspect gives the metadata planted for a content; without, a text.
 func (w *world) Inspect(_ context.Context, src io.ReaderAt, size int64) (document.Metadata, error) {
+	if w.blind {
+		return document.Metadata{Format: document.FormatText}, nil
+	}
 	content, err := io.ReadAll(io.NewSectionReader(src, 0, size))
 	if err != nil {
 		return document.Metadata{}, err

@@ -178,9 +178,9 @@ func (p *Pipeline) store(ctx context.Context, b *batch) {
 	b.stored <- stored{root, err}
 }
 
-// commitInOrder makes groups durable in the order in which they were cut, and acknowledges them. After an error it stops
-// the workers and acknowledges nothing more; it waits for the groups that store their blocks.
-func (p *Pipeline) commitInOrder(ctx context.Context, stop func(), order <-chan *batch) error {
+// commitInOrder makes groups durable in the order in which they were cut, and passes them on. After an error it stops the
+// workers and passes on nothing more; it waits for the groups that store their blocks.
+func (p *Pipeline) commitInOrder(stop func(), order <-chan *batch, committed chan<- *batch) error {
 	var failed error
 	for b := range order {
 		s := <-b.stored
@@ -192,12 +192,23 @@ func (p *Pipeline) commitInOrder(ctx context.Context, stop func(), order <-chan 
 			stop()
 			continue
 		}
-		p.acknowledge(ctx, b)
+		committed <- b // acknowledgeInOrder receives until committed is closed
+	}
+	return failed
+}
+
+// acknowledgeInOrder tells the doors of the groups that are durable, while the next group becomes so. When it has told of the
+// last, it makes durable what the doors forgot.
+func (p *Pipeline) acknowledgeInOrder(ctx context.Context, committed <-chan *batch) error {
+	for b := range committed {
+		if !p.failed.Load() {
+			p.acknowledge(ctx, b)
+		}
 	}
 	if forget := p.takeForget(); !p.failed.Load() && len(forget) > 0 {
 		return p.commit(&batch{}, stored{}, forget)
 	}
-	return failed
+	return nil
 }
 
 func (p *Pipeline) commit(b *batch, s stored, forget []document.Claim) error {

@@ -21,7 +21,7 @@ const (
 	groupBytes = 32 << 20
 	// groupLinger is how long a group waits for another item; as long as a worker has one in hand it waits on, up to groupWait.
 	groupLinger = 5 * time.Millisecond
-	groupWait   = 60 * time.Millisecond
+	groupWait   = 250 * time.Millisecond
 	// groupsInFlight is how many groups may store their blocks at once: while one waits for its fsync another writes.
 	groupsInFlight = 2
 )
@@ -95,7 +95,7 @@ type Options struct {
 	Log       *slog.Logger
 	// Rules say who is a patient.
 	Rules document.PatientRules
-	// Workers is how many files are read at once.
+	// Workers is how many files are read at once. More than there are processors: some wait for the inspector or the disk.
 	Workers int
 	// Queued, if set, is called after each commit that queued something.
 	Queued func()
@@ -177,7 +177,12 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		defer close(order)
 		return p.gather(context.WithoutCancel(ctx), stop, prepared, order)
 	})
-	group.Go(func() error { return p.commitInOrder(context.WithoutCancel(ctx), stop, order) })
+	committed := make(chan *batch, groupsInFlight)
+	group.Go(func() error {
+		defer close(committed)
+		return p.commitInOrder(stop, order, committed)
+	})
+	group.Go(func() error { return p.acknowledgeInOrder(context.WithoutCancel(ctx), committed) })
 	return group.Wait()
 }
 

@@ -1,14 +1,19 @@
 package ingest_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"go.uber.org/goleak"
 
 	"github.com/medanchor/medanchor/chaincode/record"
 	"github.com/medanchor/medanchor/document"
+	"github.com/medanchor/medanchor/ingest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -33,6 +38,46 @@ func TestTheSameFileFiftyTimesAtOnceIsOneDocument(t *testing.T) {
 	}
 	if len(w.stored) != 1 || w.discarded != 49 {
 		t.Fatalf("%d payloads stored, %d discarded", len(w.stored), w.discarded)
+	}
+}
+
+// A door that is slow to dispose of its files holds up no commit.
+func TestAGroupIsCommittedWhileTheDoorIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.telling = make(chan struct{})
+		ctx, cancel := context.WithCancel(t.Context())
+		p := ingest.New(w.options())
+		done := make(chan error, 1)
+		go func() { done <- p.Run(ctx) }()
+		for n := range 3 {
+			path := fmt.Sprint(n)
+			if err := p.Submit(ctx, w.dropSafely(path, path, "9990000018")); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+		}
+		if len(w.groups) != 3 || len(w.acked) != 0 {
+			t.Errorf("%d groups are durable, and %d files acknowledged", len(w.groups), len(w.acked))
+		}
+		close(w.telling)
+		cancel()
+		if err := <-done; err != nil || len(w.acked) != 3 || len(w.claims) != 0 {
+			t.Errorf("%v: %d acknowledged, %d claims kept", err, len(w.acked), len(w.claims))
+		}
+	})
+}
+
+// Small reads would have the hashes and the spool's chunks cost several times as much.
+func TestAFileIsReadInLargePieces(t *testing.T) {
+	w := newWorld()
+	w.blind = true
+	d := w.drop("/large", strings.Repeat("large ", 1<<18), "9990000018")
+	if err := w.run(t, d); err != nil {
+		t.Fatal(err)
+	}
+	if n := w.files["/large"].reads; n > 7 {
+		t.Errorf("1.5 MiB took %d reads", n)
 	}
 }
 
