@@ -98,10 +98,14 @@ func (s *Spool) examine(name string, f dir.File) (*object, error) {
 	return o, err
 }
 
-// decode reads a file of size bytes. What ends early, and what STREAM refuses, is errTorn.
+// decode reads a file of size bytes. What ends early, what STREAM refuses, and a head of zeros, is errTorn: the last is what a
+// power cut leaves of blocks that were not written yet, and what a probe writes.
 func (s *Spool) decode(name string, src *source, size int64) (*object, error) {
 	head := make([]byte, headSize)
 	if !src.full(head, 0) {
+		return nil, errTorn
+	}
+	if bytes.Equal(head, make([]byte, headSize)) {
 		return nil, errTorn
 	}
 	sealedSize := int64(binary.BigEndian.Uint32(head[len(magic):]))

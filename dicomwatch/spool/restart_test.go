@@ -3,6 +3,7 @@ package spool_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -55,20 +56,29 @@ func TestWhatAStopCutShortIsRemoved(t *testing.T) {
 	for at := bytes.Index(whole, []byte("\n")); at < len(whole); at += chunk + 16 { // and where chunks end
 		sizes = append(sizes, min(len(whole)-1, at+16), at)
 	}
+	torn := make(map[string][]byte)
 	for _, size := range sizes {
-		put(t, o, name, whole[:size])
+		torn[fmt.Sprintf("the first %d of %d bytes", size, len(whole))] = whole[:size]
+	}
+	torn["zeros, of which a probe consists"] = make([]byte, 256<<10)
+	torn["a beginning that a power cut left unwritten"] = zeroed(whole, 4096)[:len(whole)-1]
+	for what, file := range torn {
+		put(t, o, name, file)
 		s, err := spool.New(o, &pipeline{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if n, _ := s.Waiting(); n != 0 || s.Err() != nil || len(files(t, o.Path)) != 0 {
-			t.Errorf("the first %d of %d bytes: %d objects wait, Err %v, files %v", size, len(whole), n, s.Err(), files(t, o.Path))
+			t.Errorf("%s: %d objects wait, Err %v, files %v", what, n, s.Err(), files(t, o.Path))
 		}
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
+
+// zeroed is a file whose first n bytes are zero.
+func zeroed(file []byte, n int) []byte { return append(make([]byte, n), file[n:]...) }
 
 // What was whole and does not open now is kept, and said; the rest goes its way.
 func TestWhatIsDamagedIsKept(t *testing.T) {
@@ -85,6 +95,8 @@ func TestWhatIsDamagedIsKept(t *testing.T) {
 		"length of the info": flipped(20),
 		"info":               flipped(100),
 		"last chunk":         flipped(len(whole) - 100),
+		"zeros, and the end": zeroed(whole, 4096),
+		"another's zeros":    append([]byte{1}, make([]byte, 4096)...),
 	} {
 		t.Run(what, func(t *testing.T) {
 			put(t, o, name, file)

@@ -175,8 +175,8 @@ func (s *Spool) tidy() {
 	}
 }
 
-// probe writes a file and removes it, to see whether what objects could not be written with is over. One that a stop leaves is
-// torn, and goes as others do.
+// probe writes a file of zeros and removes it, to see whether what objects could not be written with is over. One that a stop
+// leaves has no head, and goes as what is torn does.
 func (s *Spool) probe() {
 	h, name := s.current(), document.NewItemID(time.Now()).String()
 	f, err := h.Open(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
