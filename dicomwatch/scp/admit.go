@@ -104,41 +104,49 @@ type peer struct {
 type slots struct {
 	mu           sync.Mutex
 	associations int
-	peers        map[peer]int // their associations
-	connections  int          // from addresses that may send
-	strangers    int          // connections from other addresses
+	peers        map[peer]int       // their associations
+	connections  int                // from addresses that may send
+	addresses    map[netip.Addr]int // the same, by address
+	strangers    int                // connections from other addresses
 }
+
+func newSlots() slots { return slots{peers: make(map[peer]int), addresses: make(map[netip.Addr]int)} }
 
 // maxStrangers is how many connections may be open at once from addresses where nobody may send: enough to tell each that it is
 // rejected, and apart from the others so that they keep nobody out.
 const maxStrangers = 8
 
-// connect takes the place of a connection; false if there is none. There are twice as many as associations, for those that are
-// yet to be established and those that are rejected.
-func (s *slots) connect(known bool, associations int) bool {
+// connect takes the place of a connection; false if there is none. There are twice as many as associations, in all and of one
+// address: for those that are yet to be established, and those that are rejected or end. So an address that opens connections
+// and says nothing in them leaves places to the others.
+func (s *slots) connect(from netip.Addr, known bool, l Limits) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if known {
-		if s.connections >= 2*associations {
+	if !known {
+		if s.strangers >= maxStrangers {
 			return false
 		}
-		s.connections++
+		s.strangers++
 		return true
 	}
-	if s.strangers >= maxStrangers {
+	if s.connections >= 2*l.Associations || s.addresses[from] >= 2*l.PerSender {
 		return false
 	}
-	s.strangers++
+	s.connections++
+	s.addresses[from]++
 	return true
 }
 
-func (s *slots) disconnect(known bool) {
+func (s *slots) disconnect(from netip.Addr, known bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if known {
-		s.connections--
-	} else {
+	if !known {
 		s.strangers--
+		return
+	}
+	s.connections--
+	if s.addresses[from]--; s.addresses[from] == 0 {
+		delete(s.addresses, from)
 	}
 }
 

@@ -216,19 +216,42 @@ func TestStrangersDoNotKeepSendersOut(t *testing.T) {
 	p.release()
 }
 
-// A sender cannot have more connections than there are places for, either.
+// Senders cannot have more connections than there are places for, either.
 func TestConnectionsWithoutAnAssociationAreBounded(t *testing.T) {
-	r := start(t, scp.Options{Limits: scp.Limits{Associations: 2, ARTIM: 3 * time.Second}})
-	for range 4 {
-		r.dial(t).send([]byte{1})
+	r := start(t, scp.Options{Senders: twoAddresses(), Limits: scp.Limits{Associations: 2, PerSender: 2, ARTIM: 3 * time.Second}})
+	for range 2 {
+		r.dialFrom(t, "127.0.0.2").send([]byte{1}) // silent from here on
+		r.dialFrom(t, "127.0.0.3").send([]byte{1})
 	}
 	r.eventually(t, "one too many is turned away", func(s scp.Stats) bool {
-		p := r.dial(t)
+		p := r.dialFrom(t, "127.0.0.3")
 		defer p.Close()
 		return s.Turned > 0
 	})
 	r.eventually(t, "ARTIM frees the places", func(s scp.Stats) bool { return s.Failed >= 4 })
-	p := r.dial(t)
+	p := r.dialFrom(t, "127.0.0.3")
 	p.open(echo())
 	p.release()
+}
+
+// An address that opens connections and says nothing in them leaves places to the others.
+func TestSilentConnectionsOfOneAddressKeepNobodyElseOut(t *testing.T) {
+	r := start(t, scp.Options{Senders: twoAddresses(), Limits: scp.Limits{Associations: 4, ARTIM: 3 * time.Second}})
+	for range 8 {
+		r.dialFrom(t, "127.0.0.2")
+	}
+	r.eventually(t, "more than twice its associations are turned away", func(s scp.Stats) bool { return s.Turned == 4 })
+	p := r.dialFrom(t, "127.0.0.3")
+	p.open(echo())
+	p.release()
+	r.eventually(t, "ARTIM frees the places", func(s scp.Stats) bool { return s.Failed == 4 })
+	p = r.dialFrom(t, "127.0.0.2")
+	p.open(echo())
+	p.release()
+}
+
+// twoAddresses is one sender at either of two addresses.
+func twoAddresses() []scp.Sender {
+	prefix := netip.MustParsePrefix
+	return []scp.Sender{{AETitle: sender, Networks: []netip.Prefix{prefix("127.0.0.2/32"), prefix("127.0.0.3/32")}}}
 }

@@ -29,7 +29,7 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("receive DICOM: %w", err)
 	}
 	o.Limits = o.Limits.orDefault()
-	return &Server{o: o, slots: slots{peers: make(map[peer]int)}, counters: newCounters()}, nil
+	return &Server{o: o, slots: newSlots(), counters: newCounters()}, nil
 }
 
 // Stats are the counts of all listeners.
@@ -89,12 +89,12 @@ func (s *Server) converse(ctx context.Context, conn net.Conn, config *tls.Config
 	from := addressOf(conn)
 	log := s.o.Log.With("address", from)
 	known := s.o.knows(from)
-	if !s.slots.connect(known, s.o.Limits.Associations) {
+	if !s.slots.connect(from, known, s.o.Limits) {
 		s.counters.count(func(c *Stats) { c.Turned++ })
 		log.Warn("connection closed: too many are open", "known", known)
 		return
 	}
-	defer s.slots.disconnect(known)
+	defer s.slots.disconnect(from, known)
 	t, err := s.open(ctx, conn, config)
 	if err != nil {
 		s.failed(log, err)
