@@ -147,7 +147,7 @@ func TestViolationsAreAborted(t *testing.T) {
 	}{
 		"a PDU too large":           {long, wire.AbortInvalidValue},
 		"a PDU of 4 GiB":            {[]byte{4, 0, 255, 255, 255, 255}, wire.AbortInvalidValue},
-		"another type too large":    {[]byte{5, 0, 0, 2, 0, 1}, wire.AbortInvalidValue},
+		"another type too large":    {[]byte{5, 0, 0, 4, 0, 1}, wire.AbortInvalidValue},
 		"a PDU of no type":          {[]byte{9, 0, 0, 0, 0, 0}, wire.AbortUnrecognised},
 		"a second request":          {proper(ct()).encode(), wire.AbortUnexpected},
 		"an accept":                 {wire.AppendPDU(nil, wire.TypeAssociateAC, nil), wire.AbortUnexpected},
@@ -186,6 +186,25 @@ func TestViolationsAreAborted(t *testing.T) {
 				t.Errorf("%+v", s)
 			}
 		})
+	}
+}
+
+// Of the two limits there are, one is the operator's to raise.
+func TestTheLogSaysWhichLimitAPDUExceeds(t *testing.T) {
+	for want, header := range map[string][]byte{
+		"a P-DATA-TF is longer than 8192 bytes":                  {4, 0, 0, 0, 0x20, 1},
+		"a PDU that is no P-DATA-TF is longer than 262144 bytes": {5, 0, 0, 4, 0, 1},
+	} {
+		r := start(t, scp.Options{Limits: scp.Limits{PDU: 8 << 10}})
+		p := r.dial(t)
+		p.open(ct())
+		p.send(header)
+		p.aborted(wire.AbortInvalidValue)
+		p.Close()
+		r.stop()
+		if !strings.Contains(r.log.String(), want) {
+			t.Errorf("want %q in %s", want, r.log)
+		}
 	}
 }
 

@@ -59,6 +59,30 @@ func TestTransferSyntaxes(t *testing.T) {
 	}
 }
 
+// The longest request that a sender has reason for: all contexts that there can be, each with every transfer syntax.
+func TestARequestOfEverything(t *testing.T) {
+	q := proper()
+	for id := 1; id < 256; id += 2 {
+		q.contexts = append(q.contexts, wire.Proposal{
+			ID: byte(id), AbstractSyntax: "1.2.840.10008.5.1.4.1.1.481.10", TransferSyntaxes: transferSyntaxes(),
+		})
+	}
+	r := start(t, scp.Options{})
+	p := r.dial(t)
+	p.send(q.encode())
+	ac := acceptOf(t, p.expect(wire.TypeAssociateAC))
+	accepted := 0
+	for _, a := range ac.answers {
+		if a.result == 0 {
+			accepted++
+		}
+	}
+	if accepted != 128 {
+		t.Errorf("%d contexts of 128 are accepted, of a request of %d bytes", accepted, len(q.encode()))
+	}
+	p.release()
+}
+
 func TestSOPClasses(t *testing.T) {
 	for class, want := range map[string]bool{
 		"1.2.840.10008.1.1":              true, // verification

@@ -2,6 +2,7 @@ package scp
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"net"
 	"sync"
@@ -14,8 +15,8 @@ import (
 )
 
 // maxRequest is the longest body of a PDU that is no P-DATA-TF, bytes. An A-ASSOCIATE-RQ with all of its 128 presentation
-// contexts takes a quarter of it.
-const maxRequest = 128 << 10
+// contexts, in each of them every transfer syntax of PS3.6, takes some 220 kB.
+const maxRequest = 256 << 10
 
 // transport is a connection that carries PDUs, each within its time.
 type transport struct {
@@ -83,15 +84,16 @@ func (t *transport) next(begun func()) (wire.Type, []byte, error) {
 		return 0, nil, err
 	}
 	kind, length := wire.ParseHeader(header)
-	limit := maxRequest
-	switch {
-	case !kind.Known():
+	if !kind.Known() {
 		return 0, nil, &wire.ProtocolError{Reason: wire.AbortUnrecognised, What: "a PDU is of no known type"}
-	case kind == wire.TypeData:
-		limit = t.limits.PDU
+	}
+	which, limit := "a PDU that is no P-DATA-TF", maxRequest
+	if kind == wire.TypeData {
+		which, limit = "a P-DATA-TF", t.limits.PDU
 	}
 	if int64(length) > int64(limit) {
-		return 0, nil, &wire.ProtocolError{Reason: wire.AbortInvalidValue, What: "a PDU is longer than the limit"}
+		what := fmt.Sprintf("%s is longer than %d bytes", which, limit)
+		return 0, nil, &wire.ProtocolError{Reason: wire.AbortInvalidValue, What: what}
 	}
 	size := wire.HeaderSize + int(length)
 	if begun != nil && t.reader.Buffered() < size {
