@@ -36,7 +36,7 @@ func negotiate(proposals []wire.Proposal) ([]wire.Answer, map[byte]presentation)
 // choose picks a transfer syntax. A sender that proposes several for one context can send in each, and would re-encode its
 // object for all but one; it mostly lists that one first, so the first is taken. But implicit VR little endian must be proposed
 // whatever the object is in (PS3.5 §10.1), is often listed first because its UID sorts first, and loses the VRs of private
-// elements: it gives way to the first of the others, unless that could make the sender compress with loss.
+// elements: it gives way to the first of the others, unless that could make the sender lose by re-encoding.
 func choose(proposed []string) string {
 	takeable := slices.DeleteFunc(slices.Clone(proposed), func(syntax string) bool {
 		return !wire.ValidUID(syntax) || incomplete(syntax)
@@ -64,17 +64,21 @@ func incomplete(syntax string) bool {
 }
 
 // worse says whether a sender of an uncompressed image could lose something by re-encoding it so, which it would not in implicit
-// VR little endian: the compressions that may lose (PS3.5 §8.2, §A.4), and big endian, which is retired. Video is not among
-// them: nobody has it uncompressed.
+// VR little endian: the compressions that may lose (PS3.5 §8.2, §A.4; PS3.6 Annex A), big endian, which is retired, and what is
+// private, of which nobody but its maker knows what it loses. Video is not among them: nobody has it uncompressed.
 func worse(syntax string) bool {
 	switch syntax {
 	case wire.ExplicitBigEndian,
 		"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", // JPEG baseline and extended
+		"1.2.840.10008.1.2.4.52", "1.2.840.10008.1.2.4.53", "1.2.840.10008.1.2.4.54", // the other processes of JPEG that
+		"1.2.840.10008.1.2.4.55", "1.2.840.10008.1.2.4.56", "1.2.840.10008.1.2.4.59", // are not lossless, retired
+		"1.2.840.10008.1.2.4.60", "1.2.840.10008.1.2.4.61", "1.2.840.10008.1.2.4.62",
+		"1.2.840.10008.1.2.4.63", "1.2.840.10008.1.2.4.64",
 		"1.2.840.10008.1.2.4.81",                           // JPEG-LS near-lossless
 		"1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.93", // JPEG 2000
 		"1.2.840.10008.1.2.4.112", // JPEG XL
 		"1.2.840.10008.1.2.4.203": // high-throughput JPEG 2000
 		return true
 	}
-	return false
+	return !strings.HasPrefix(syntax, standardRoot)
 }

@@ -2,6 +2,7 @@ package scp_test
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -14,6 +15,7 @@ func TestTransferSyntaxes(t *testing.T) {
 	const (
 		implicit, explicit, big = synth.ImplicitLittleEndian, synth.ExplicitLittleEndian, "1.2.840.10008.1.2.2"
 		jpeg, lossless          = "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.70"
+		extended, progressive   = "1.2.840.10008.1.2.4.52", "1.2.840.10008.1.2.4.63" // retired, and lossy
 		mpeg, jpip, smpte       = "1.2.840.10008.1.2.4.102", "1.2.840.10008.1.2.4.94", "1.2.840.10008.1.2.7.1"
 		private                 = "1.2.840.113619.5.2"
 	)
@@ -28,7 +30,11 @@ func TestTransferSyntaxes(t *testing.T) {
 		"implicit gives way":                 {[]string{implicit, explicit}, explicit},
 		"implicit gives way to lossless":     {[]string{implicit, lossless}, lossless},
 		"implicit gives way to video":        {[]string{implicit, mpeg}, mpeg},
-		"implicit gives way to private":      {[]string{implicit, private}, private},
+		"implicit stays before private":      {[]string{implicit, private}, implicit},
+		"private is left out":                {[]string{implicit, private, explicit}, explicit},
+		"the first, private":                 {[]string{private, explicit, implicit}, private},
+		"implicit stays before retired":      {[]string{implicit, extended, progressive}, implicit},
+		"retired and lossy are left out":     {[]string{implicit, extended, progressive, explicit}, explicit},
 		"implicit stays before lossy":        {[]string{implicit, jpeg}, implicit},
 		"implicit stays before big endian":   {[]string{implicit, big}, implicit},
 		"lossy and big endian are left out":  {[]string{implicit, jpeg, big, explicit}, explicit},
@@ -60,6 +66,17 @@ func TestTransferSyntaxes(t *testing.T) {
 }
 
 // The longest request that a sender has reason for: all contexts that there can be, each with every transfer syntax.
+// Of all processes of JPEG, an uncompressed object may only be re-encoded by those that lose nothing.
+func TestImplicitGivesWayToLosslessJPEGAlone(t *testing.T) {
+	lossless := []int{57, 58, 65, 66, 70} // PS3.6 Annex A, retired ones included
+	for last := 50; last <= 70; last++ {
+		syntax := fmt.Sprintf("1.2.840.10008.1.2.4.%d", last)
+		if want := !slices.Contains(lossless, last); slices.Contains(transferSyntaxes(), syntax) && scp.Worse(syntax) != want {
+			t.Errorf("%s: worse is %v", syntax, !want)
+		}
+	}
+}
+
 func TestARequestOfEverything(t *testing.T) {
 	q := proper()
 	for id := 1; id < 256; id += 2 {
