@@ -173,17 +173,13 @@ func TestNothingWaitsInTheKernel(t *testing.T) {
 
 // One server has its limits over all listeners, with TLS or without.
 func TestOneServerOnTwoListeners(t *testing.T) {
-	cert, key := newAuthority(t, "hospital").issue(t, "receiver")
-	config, err := scp.TLSConfig(cert, key, "")
-	if err != nil {
-		t.Fatal(err)
-	}
+	config, modality := both(t)
 	r := start(t, scp.Options{TLS: config, Limits: scp.Limits{Associations: 1}})
 	l := listen(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- r.Serve(ctx, l) }()
-	dialer := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // G402: who answers is not what is tested
+	dialer := tls.Dialer{Config: modality}
 	secured, err := dialer.DialContext(t.Context(), "tcp", r.address)
 	if err != nil {
 		t.Fatal(err)
