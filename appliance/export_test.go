@@ -1,7 +1,4 @@
 package appliance
 
-// What tests of a door's word look at.
-var (
-	FolderRule = folderRule
-	SenderRule = senderRule
-)
+// FolderRule is what tests of a door's word look at.
+var FolderRule = folderRule

@@ -264,6 +264,7 @@ func refusal(err error) error {
 		{ingest.ErrNamed, control.ErrRefused, ": retry or release it; if they are wrong, correct them at the source, or refile " +
 			"the record once it is anchored"},
 		{ingest.ErrOther, control.ErrRefused, ""},
+		{ingest.ErrKind, control.ErrRefused, ": assign it without one"},
 		{document.ErrNotQuarantined, control.ErrRefused, ": see medanchor tray show; what is anchored is corrected by medanchor refile"},
 		{document.ErrNotProposed, control.ErrRefused, ""},
 		{document.ErrSamePerson, control.ErrRefused, ""},
@@ -276,33 +277,16 @@ func refusal(err error) error {
 	return err
 }
 
-// rule is what an item's door says of it today; known is false if the door is not there any more. What was filed anew came by no
-// door: what its file says of the patient was wrong.
+// rule is what an item's door says of it: a folder by its rules of today, for these may have been mended; a sender as it did when
+// the item came, for which of today's it was cannot be told for certain. known is false if the folder is not there any more. What
+// was filed anew came by no door: what its file says of the patient was wrong.
 func (a *App) rule(item *document.Item) (rule document.Delivery, known bool) {
-	if item.Door == networkDoor {
-		return senderRule(a.config.DICOM, item)
-	}
 	for i, f := range a.folders { // they stand as in the configuration
 		if f.Name == item.Door {
 			return folderRule(f.Options, a.config.Folders[i].Patient.By, item), true
 		}
 	}
-	return rule, false
-}
-
-// senderRule is what the configuration says of the device that sent an item. Where several have its name and differ, which of
-// them it was is not known any more.
-func senderRule(c DICOMConfig, item *document.Item) (rule document.Delivery, known bool) {
-	for _, s := range c.Senders {
-		if s.AETitle != item.From || s.Department != item.Department {
-			continue
-		}
-		if known && s.Issuer != rule.Issuer {
-			return document.Delivery{}, false
-		}
-		rule.Issuer, known = s.Issuer, true
-	}
-	return rule, known || c.Open
+	return document.Delivery{Issuer: item.Issuer}, item.Door == networkDoor
 }
 
 // folderRule is what a folder says of an item that it brought, as when it offered it.

@@ -61,32 +61,3 @@ func TestAFolderSaysOfAnItemWhatItSaidOfTheFile(t *testing.T) {
 		}
 	}
 }
-
-// Several devices may have one AE title: where they differ, which one it was is not known any more, and nothing is guessed.
-func TestASenderSaysTheIssuer(t *testing.T) {
-	senders := []appliance.SenderConfig{
-		{AETitle: "CT1", Department: "radiology", Issuer: "ris"},
-		{AETitle: "CT1", Department: "radiology", Issuer: "ris"},
-		{AETitle: "CT1", Department: "emergency", Issuer: "ed"},
-		{AETitle: "US", Department: "radiology", Issuer: "ris"},
-		{AETitle: "US", Department: "radiology", Issuer: "obstetrics"},
-	}
-	for name, test := range map[string]struct {
-		from, department string
-		open             bool
-		issuer           string
-		known            bool
-	}{
-		"one device at two addresses": {"CT1", "radiology", false, "ris", true},
-		"another of its name":         {"CT1", "emergency", false, "ed", true},
-		"two that differ":             {"US", "radiology", false, "", false},
-		"one that is gone":            {"MR", "radiology", false, "", false},
-		"anybody":                     {"MR", "", true, "", true},
-	} {
-		item := document.Item{From: test.from, Department: test.department}
-		rule, known := appliance.SenderRule(appliance.DICOMConfig{Senders: senders, Open: test.open}, &item)
-		if rule.Issuer != test.issuer || known != test.known {
-			t.Errorf("%s: issuer %q, known %t", name, rule.Issuer, known)
-		}
-	}
-}

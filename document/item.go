@@ -169,9 +169,11 @@ type Item struct {
 	// Late says that it joined after its study was called stable.
 	Late bool `json:"late,omitempty"`
 	// Department and From are what the door's rule and its sender's name tell of where it comes from; may be empty.
-	Department string     `json:"department,omitempty"`
-	From       string     `json:"from,omitempty"`
-	CID        record.CID `json:"cid,omitzero"` // of the sealed payload; zero for duplicates
+	Department string `json:"department,omitempty"`
+	From       string `json:"from,omitempty"`
+	// Issuer is that of identifiers which name none, as the door said when it was taken in; empty for the hospital's.
+	Issuer string     `json:"issuer,omitempty"`
+	CID    record.CID `json:"cid,omitzero"` // of the sealed payload; zero for duplicates
 	// Copy is set if another institution anchored the document before, under a linked reference, which Patient is then.
 	Copy *Copy `json:"copy,omitempty"`
 	// First is, for a duplicate, the item that carries the document.

@@ -63,7 +63,9 @@ type Outbox interface {
 type AnchorerOptions struct {
 	Ledger Ledger
 	Outbox Outbox
-	Log    *slog.Logger
+	// Elsewhere tells a refused copy of which the link has ended from one of which the ledger refused this appliance.
+	Elsewhere Elsewhere
+	Log       *slog.Logger
 	// Trace, if set, is called at each step of each item. It must not block.
 	Trace func(document.Step)
 }

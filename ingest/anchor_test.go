@@ -124,7 +124,7 @@ func anchor(t *testing.T, w *world, c *chain) *ingest.Anchorer {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	a := ingest.NewAnchorer(ingest.AnchorerOptions{Ledger: c, Outbox: w, Log: slog.New(slog.DiscardHandler)})
+	a := ingest.NewAnchorer(ingest.AnchorerOptions{Ledger: c, Outbox: w, Elsewhere: w, Log: slog.New(slog.DiscardHandler)})
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx) }()
 	for range w.inState(document.Queued) {
@@ -166,7 +166,7 @@ func TestDocumentsGatherAfterATransaction(t *testing.T) {
 		waiting(w, 5, 1)
 		later := w.items
 		w.items = nil
-		a := ingest.NewAnchorer(ingest.AnchorerOptions{Ledger: c, Outbox: w, Log: slog.New(slog.DiscardHandler)})
+		a := ingest.NewAnchorer(ingest.AnchorerOptions{Ledger: c, Outbox: w, Elsewhere: w, Log: slog.New(slog.DiscardHandler)})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- a.Run(ctx) }()

@@ -28,6 +28,13 @@ func (a *Anchorer) hold(ctx context.Context, items []document.Item) (int, error)
 	position, err := a.holdAll(ctx, items)
 	refused, isRefusal := errors.AsType[*record.Error](err)
 	final := isRefusal && refused.Code != record.Internal && refused.Code != record.AnchoringConflict
+	if final && refused.Code == record.Forbidden {
+		linked, err := a.linked(&items[0])
+		if err != nil {
+			return 0, err
+		}
+		final = !linked
+	}
 	switch {
 	case final && len(items) > 1:
 		return a.hold(ctx, items[:1])
@@ -51,6 +58,13 @@ func (a *Anchorer) hold(ctx context.Context, items []document.Item) (int, error)
 		a.Trace(receipts[i].State.Taken())
 	}
 	return len(items), nil
+}
+
+// linked says whether the link under which a copy is held still stands, as far as this hospital has seen: then it is the appliance
+// itself that is refused, suspended for one.
+func (a *Anchorer) linked(item *document.Item) (bool, error) {
+	_, found, err := a.Elsewhere.Find(item.Copy.Own, item.Patient, item.Tag)
+	return found, err
 }
 
 func (a *Anchorer) holdAll(ctx context.Context, items []document.Item) (Position, error) {

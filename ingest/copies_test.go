@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"log/slog"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/medanchor/medanchor/chaincode/record"
@@ -99,7 +100,7 @@ func anchorAll(t *testing.T, w *world, c *chain) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	a := ingest.NewAnchorer(ingest.AnchorerOptions{Ledger: c, Outbox: w, Log: slog.New(slog.DiscardHandler)})
+	a := ingest.NewAnchorer(ingest.AnchorerOptions{Ledger: c, Outbox: w, Elsewhere: w, Log: slog.New(slog.DiscardHandler)})
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx) }()
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -132,6 +133,38 @@ func TestCopiesAreHeldAmongOthers(t *testing.T) {
 			t.Errorf("a copy has the receipt %+v", item)
 		}
 	}
+}
+
+// An appliance that is suspended is refused with the same code as a link that has ended: its copies wait, as all else does.
+func TestCopiesWaitForAnApplianceThatIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, c := newWorld(), newChain()
+		copied(w, 5, record.Reference{2, 15: 1})
+		c.refused = make(map[record.Tag]record.Code)
+		for i := range w.items {
+			c.refused[w.items[i].Tag] = record.Forbidden
+			w.elsewhere = append(w.elsewhere, record.AnchoredVersion{
+				Version: record.Version{Patient: w.items[i].Patient, Documents: []record.Document{{Tag: w.items[i].Tag}}},
+			})
+		}
+		a := ingest.NewAnchorer(ingest.AnchorerOptions{Ledger: c, Outbox: w, Elsewhere: w, Log: slog.New(slog.DiscardHandler)})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- a.Run(ctx) }()
+		time.Sleep(time.Hour)
+		if _, reason := a.Away(); reason == nil || len(w.inState(document.Queued)) != 5 {
+			t.Errorf("while it is refused, %d wait (%v)", len(w.inState(document.Queued)), reason)
+		}
+		c.refused = nil
+		time.Sleep(time.Minute)
+		if len(w.inState(document.Anchored)) != 5 {
+			t.Errorf("once it is not, %d are anchored", len(w.inState(document.Anchored)))
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestARefusedCopyHoldsUpNoOther(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/medanchor/medanchor/chaincode/record"
@@ -130,6 +131,9 @@ func (p *Pipeline) resolveItem(ctx context.Context, it *prepared) error {
 // first returns the item that has the same content already: zero if this one is the first. In flight is asked before
 // what is durable, because groups move from the one to the other.
 func (p *Pipeline) first(ctx context.Context, it *prepared) (document.ItemID, error) {
+	if p.onlyItsPlaceTells(&it.item) {
+		return document.ItemID{}, nil
+	}
 	if id, ok := p.inFlight.first(&it.item); ok {
 		return id, nil
 	}
@@ -138,6 +142,16 @@ func (p *Pipeline) first(ctx context.Context, it *prepared) (document.ItemID, er
 		return document.ItemID{}, err
 	}
 	return first.ID, p.whole(ctx, &first)
+}
+
+// onlyItsPlaceTells says whether nothing but where a file was found can tell yet whose it is: the same bytes elsewhere may be
+// somebody else's, and stay for a person, or for a better rule.
+func (p *Pipeline) onlyItsPlaceTells(item *document.Item) bool {
+	if item.Reason == "" || item.Metadata.Format == document.FormatDICOM {
+		return false
+	}
+	_, nobody := p.Rules.Check(item.Metadata.Patient)
+	return nobody != ""
 }
 
 // whole is nil if an item's blocks are there; a heldError if some are not.
@@ -192,23 +206,63 @@ func (p *Pipeline) commitInOrder(stop func(), order <-chan *batch, committed cha
 			stop()
 			continue
 		}
-		committed <- b // acknowledgeInOrder receives until committed is closed
+		committed <- b // acknowledge receives until committed is closed
 	}
 	return failed
 }
 
-// acknowledgeInOrder tells the doors of the groups that are durable, while the next group becomes so. When it has told of the
-// last, it makes durable what the doors forgot.
-func (p *Pipeline) acknowledgeInOrder(ctx context.Context, committed <-chan *batch) error {
+// groupsToTell is how many groups may wait for a door that is slow to dispose of its files. One that hangs does not fill it: it
+// has no more files in hand than its share of the workers.
+const groupsToTell = 1024
+
+// acknowledge tells the doors of the groups that are durable, each door in order and by itself: one whose disk is slow holds up
+// neither the others nor the next commit. When all are told, it makes durable what they forgot.
+func (p *Pipeline) acknowledge(ctx context.Context, committed <-chan *batch) error {
+	groups := make(map[document.Door]chan []document.Claim)
+	var doors sync.WaitGroup
 	for b := range committed {
-		if !p.failed.Load() {
-			p.acknowledge(ctx, b)
+		for door, claims := range b.claims() {
+			if groups[door] == nil {
+				groups[door] = make(chan []document.Claim, groupsToTell)
+				doors.Go(func() { p.tell(ctx, door, groups[door]) })
+			}
+			groups[door] <- claims
 		}
 	}
+	for _, g := range groups {
+		close(g)
+	}
+	doors.Wait()
 	if forget := p.takeForget(); !p.failed.Load() && len(forget) > 0 {
 		return p.commit(&batch{}, stored{}, forget)
 	}
 	return nil
+}
+
+// tell tells one door of its groups. After an error of the pipeline it tells nothing more.
+func (p *Pipeline) tell(ctx context.Context, door document.Door, groups <-chan []document.Claim) {
+	for claims := range groups {
+		if p.failed.Load() {
+			continue
+		}
+		gone, err := door.Acknowledge(ctx, claims)
+		if err != nil {
+			// The claims stay: what is still there is found claimed, and acknowledged again; of the rest the sweep forgets them.
+			p.Log.Error("acknowledge at the door: the files are safe, and are tried again", "err", err)
+		}
+		p.mu.Lock()
+		p.forget = append(p.forget, gone...)
+		p.mu.Unlock()
+	}
+}
+
+// claims are those of a group, by their doors.
+func (b *batch) claims() map[document.Door][]document.Claim {
+	claims := make(map[document.Door][]document.Claim)
+	for _, it := range b.items {
+		claims[it.delivery.Door] = append(claims[it.delivery.Door], it.delivery.Claim)
+	}
+	return claims
 }
 
 func (p *Pipeline) commit(b *batch, s stored, forget []document.Claim) error {
@@ -256,29 +310,6 @@ func (p *Pipeline) logEntry(item *document.Item) {
 		return
 	}
 	p.Log.Debug("item durable", "item", item.ID, "door", item.Door, "state", item.State)
-}
-
-// acknowledge tells the doors of a group what is durable.
-func (p *Pipeline) acknowledge(ctx context.Context, b *batch) {
-	var doors []document.Door
-	claims := make(map[document.Door][]document.Claim)
-	for _, it := range b.items {
-		door := it.delivery.Door
-		if claims[door] == nil {
-			doors = append(doors, door)
-		}
-		claims[door] = append(claims[door], it.delivery.Claim)
-	}
-	for _, door := range doors {
-		gone, err := door.Acknowledge(ctx, claims[door])
-		if err != nil {
-			// The claims stay: the next scan finds the files claimed and acknowledges them again.
-			p.Log.Error("acknowledge at the door: the files are safe, and are tried again", "err", err)
-		}
-		p.mu.Lock()
-		p.forget = append(p.forget, gone...)
-		p.mu.Unlock()
-	}
 }
 
 func (p *Pipeline) takeForget() []document.Claim {

@@ -108,6 +108,7 @@ type Pipeline struct {
 	Options
 	deliveries chan document.Delivery
 	slots      chan struct{} // groups that store their blocks
+	shares     shares        // of the workers, by door
 
 	inFlight inFlight
 	// deciding is held while it is decided what is the first of its kind, until that is in flight or durable.
@@ -132,19 +133,48 @@ func New(o Options) *Pipeline {
 		Options:    o,
 		deliveries: make(chan document.Delivery),
 		slots:      make(chan struct{}, groupsInFlight),
+		shares:     shares{each: max(1, o.Workers-max(1, o.Workers/4))},
 		inFlight:   newInFlight(),
 	}
 }
 
 // Submit hands over a delivery and returns once a worker has taken it: this is the back-pressure on the doors. The
-// door hears of the rest by Acknowledge or Release.
+// door hears of the rest by Acknowledge or Release. A door has at most three quarters of the workers: one whose files take long, or
+// whose disk hangs, leaves the rest to the others.
 func (p *Pipeline) Submit(ctx context.Context, d document.Delivery) error {
+	share := p.shares.of(d.Claim.Door)
+	select {
+	case share <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	select {
 	case p.deliveries <- d:
 		return nil
 	case <-ctx.Done():
+		<-share
 		return ctx.Err()
 	}
+}
+
+// shares are how many workers each door may have.
+type shares struct {
+	each int
+
+	mu sync.Mutex
+	by map[string]chan struct{} // an entry for each worker that a door has
+}
+
+func (s *shares) of(door string) chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.by[door] == nil {
+		if s.by == nil {
+			s.by = make(map[string]chan struct{})
+		}
+		s.by[door] = make(chan struct{}, s.each)
+	}
+	return s.by[door]
 }
 
 // Run works until ctx ends, then commits what is read already and returns nil. Any other error is fatal: storage
@@ -182,7 +212,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		defer close(committed)
 		return p.commitInOrder(stop, order, committed)
 	})
-	group.Go(func() error { return p.acknowledgeInOrder(context.WithoutCancel(ctx), committed) })
+	group.Go(func() error { return p.acknowledge(context.WithoutCancel(ctx), committed) })
 	return group.Wait()
 }
 
@@ -193,7 +223,9 @@ func (p *Pipeline) work(ctx context.Context, out chan<- *prepared) error {
 		case <-ctx.Done():
 			return nil
 		case d := <-p.deliveries:
-			if err := p.take(ctx, d, out); err != nil {
+			err := p.take(ctx, d, out)
+			<-p.shares.of(d.Claim.Door)
+			if err != nil {
 				return err
 			}
 		}

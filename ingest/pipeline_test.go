@@ -68,6 +68,40 @@ func TestAGroupIsCommittedWhileTheDoorIsTold(t *testing.T) {
 	})
 }
 
+// A commit that fails while a door is being told: what is durable is told, and nothing after it.
+func TestNothingIsToldOnceACommitFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.telling = make(chan struct{})
+		p := ingest.New(w.options())
+		done := make(chan error, 1)
+		go func() { done <- p.Run(t.Context()) }()
+		for n := range 3 {
+			path := fmt.Sprint(n)
+			if n == 2 {
+				w.mu.Lock()
+				w.commitErr = errInjected
+				w.mu.Unlock()
+			}
+			if err := p.Submit(t.Context(), w.dropSafely(path, path, "9990000018")); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+		}
+		close(w.telling)
+		if err := <-done; !errors.Is(err, errInjected) {
+			t.Errorf("Run returns %v", err)
+		}
+		if len(w.acked) != 1 || len(w.claims) != 2 {
+			t.Errorf("%d are told of, want the one that was being told; %d claims, want both that are durable", len(w.acked), len(w.claims))
+		}
+		w.commitErr, w.telling = nil, nil
+		if err := w.run(t, w.drop("1", "1", "9990000018")); err != nil || len(w.items) != 2 {
+			t.Errorf("the next process: %v, %d items", err, len(w.items))
+		}
+	})
+}
+
 // Small reads would have the hashes and the spool's chunks cost several times as much.
 func TestAFileIsReadInLargePieces(t *testing.T) {
 	w := newWorld()
@@ -258,6 +292,44 @@ func TestTheSameQuarantinedBytesForTwoPatientsAreKeptTwice(t *testing.T) {
 	}
 	if kept, again := w.inState(document.Quarantined), w.inState(document.Duplicate); len(kept) != 2 || len(again) != 1 {
 		t.Fatalf("%d kept, %d duplicates", len(kept), len(again))
+	}
+}
+
+// The rule that is mended tomorrow, or a person, says whose each is by where it was found: none may end as a duplicate of another's.
+func TestTheSameBytesOfNobodyAreKeptAtEachPlace(t *testing.T) {
+	for name, m := range map[string]document.Metadata{
+		"a text":          {Format: document.FormatText},
+		"what is locked":  {Format: document.FormatPDF, Problem: document.ReasonEncrypted},
+		"a mere stand-in": {Format: document.FormatText, Text: "UNKNOWN"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			w.metadata["x"] = m
+			if err := w.run(t, w.drop("/p/x", "x", m.Text), w.drop("/q/x", "x", m.Text)); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.run(t, w.drop("/r/x", "x", m.Text)); err != nil { // now that both are durable
+				t.Fatal(err)
+			}
+			kept := w.inState(document.Quarantined)
+			if len(kept) != 3 {
+				t.Fatalf("%d are kept", len(kept))
+			}
+			for i, number := range []string{"9990000018", "9990000026"} {
+				got, err := w.again(t, kept[i], "x", func(r *ingest.Reconsideration) { r.Patient, r.Release = nhs(number), true })
+				if err != nil || got.State != document.Queued {
+					t.Errorf("that at %s is %s, %v", kept[i].Path, got.State, err)
+				}
+			}
+		})
+	}
+	w := newWorld() // whose an image is its header says, wherever it is found
+	w.metadata["image"] = dicom("", "2.25.1", "2.25.2")
+	if err := w.run(t, w.drop("/p/image", "image", ""), w.drop("/q/image", "image", "")); err != nil {
+		t.Fatal(err)
+	}
+	if kept, again := w.inState(document.Quarantined), w.inState(document.Duplicate); len(kept) != 1 || len(again) != 1 {
+		t.Errorf("of an image %d are kept, and %d are duplicates", len(kept), len(again))
 	}
 }
 

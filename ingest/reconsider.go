@@ -18,6 +18,8 @@ var (
 	ErrNamed = errors.New("the file or its door says that it is somebody else's")
 	// ErrOther says that the item would be released for another patient than a person saw.
 	ErrOther = errors.New("by today's rules it is another patient's than it was: retry it, and look at it again")
+	// ErrKind says that a person's word on the record kind is not for what it was said of.
+	ErrKind = errors.New("DICOM is part of an imaging study, whatever it holds: its kind is not for a person to say")
 	// ErrInFlight says that the same content is just being taken in.
 	ErrInFlight = errors.New("the same content is being taken in at this moment: try again")
 )
@@ -31,7 +33,7 @@ type Reconsideration struct {
 	Rule document.Delivery
 	// Patient is whose it is by the word of a person; the zero value leaves that to file and door.
 	Patient document.PatientID
-	// Kind is the record kind by the word of a person; the zero value leaves that to file and door.
+	// Kind is the record kind by the word of a person, of what is not DICOM; the zero value leaves that to file and door.
 	Kind record.Kind
 	// Release anchors it though it cannot be understood.
 	Release bool
@@ -100,7 +102,10 @@ func (p *Pipeline) lookAgain(ctx context.Context, r *Reconsideration, item *docu
 	p.identify(&metadata, r.Rule.Issuer)
 	item.Metadata, item.Reason = metadata, metadata.Problem
 	item.Kind = kindOf(metadata, r.Rule.Kind)
-	if r.Kind != 0 {
+	if r.Kind != 0 && r.Kind != item.Kind {
+		if metadata.Format == document.FormatDICOM {
+			return ErrKind
+		}
 		item.Kind = r.Kind
 	}
 	switch {

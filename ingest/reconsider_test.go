@@ -115,6 +115,19 @@ func TestAPersonSaysWhatItIs(t *testing.T) {
 	}
 }
 
+// The kind is the version's, which other instances of the study are in: a grant for letters must not open them.
+func TestDICOMIsImagingWhateverAPersonSays(t *testing.T) {
+	for kind, want := range map[record.Kind]error{record.KindLetter: ingest.ErrKind, record.KindImaging: nil, 0: nil} {
+		w := newWorld()
+		w.metadata["x"] = dicom("", "2.25.1", "2.25.2")
+		item := w.kept(t, "x", "")
+		got, err := w.again(t, item, "x", func(r *ingest.Reconsideration) { r.Patient, r.Kind, r.Release = nhs("9990000018"), kind, true })
+		if !errors.Is(err, want) || err == nil && got.Kind != record.KindImaging {
+			t.Errorf("kind %s: it is of kind %s, %v", kind, got.Kind, err)
+		}
+	}
+}
+
 // Who is named wrongly is refiled, which everybody sees: a person's word does not go over what the file or its door say.
 func TestAPersonsWordDoesNotGoOverWhatTheFileSays(t *testing.T) {
 	for name, test := range map[string]struct {
@@ -377,7 +390,8 @@ func TestTheSameContentIsJustBeingTakenIn(t *testing.T) {
 // A delivery that was taken for a duplicate is not durable yet: were its first given up now, nobody would have seen that it came.
 func TestNothingIsGivenUpWhileItIsRepeated(t *testing.T) {
 	w := newWorld()
-	item := w.kept(t, "x", "")
+	w.metadata["x"] = document.Metadata{Format: document.FormatPDF, Problem: document.ReasonEncrypted}
+	item := w.kept(t, "x", "9990000018")
 	h := &holding{world: w, entered: make(chan struct{}), gate: make(chan struct{})}
 	o := w.options()
 	o.Blocks, o.Workers = h, 1
@@ -386,7 +400,7 @@ func TestNothingIsGivenUpWhileItIsRepeated(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- p.Run(ctx) }()
 	// The first of the two is stored, which is held up: the duplicate waits behind it.
-	for _, d := range []document.Delivery{w.drop("/another", "another", ""), w.drop("/once more", "x", "")} {
+	for _, d := range []document.Delivery{w.drop("/another", "another", ""), w.drop("/once more", "x", "9990000018")} {
 		if err := p.Submit(ctx, d); err != nil {
 			t.Fatal(err)
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/medanchor/medanchor/document"
 	"github.com/medanchor/medanchor/ingest"
@@ -68,8 +69,8 @@ func TestADoorSaysWhereThingsComeFromAndWhoseIdentifiersTheyBear(t *testing.T) {
 		t.Fatal(err)
 	}
 	item := w.inState(document.Queued)[0]
-	if item.Department != "cardiology" || item.From != "ECHO1" {
-		t.Errorf("it comes from %q at %q", item.From, item.Department)
+	if item.Department != "cardiology" || item.From != "ECHO1" || item.Issuer != "old-hospital" {
+		t.Errorf("it comes from %q at %q, with issuer %q", item.From, item.Department, item.Issuer)
 	}
 	if want := (document.PatientID{Issuer: "old-hospital", Identifier: "4711"}); item.Metadata.Patient != want {
 		t.Errorf("it is of %+v", item.Metadata.Patient)
@@ -113,4 +114,46 @@ func TestDoorsTakeTurns(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// A door whose disk hangs, or whose files take long, keeps no worker from the others, neither by opening nor by acknowledging.
+func TestADoorThatHangsHoldsUpNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, hung := newWorld(), &hangingDoor{world: newWorld(), until: make(chan struct{})}
+		p := ingest.New(w.options())
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- p.Run(ctx) }()
+		for n := range 10 {
+			d := w.dropSafely(fmt.Sprint("/hung/", n), fmt.Sprint("hung ", n), "9990000026")
+			d.Door, d.Claim.Door = hung, "hung"
+			go p.Submit(ctx, d) //nolint:errcheck // most wait until the end
+		}
+		synctest.Wait()
+		for n := range 20 {
+			if err := p.Submit(ctx, w.dropSafely(fmt.Sprint("/well/", n), fmt.Sprint("well ", n), "9990000018")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Minute)
+		if len(w.acked) != 20 {
+			t.Errorf("%d files of the door that is well are taken", len(w.acked))
+		}
+		close(hung.until)
+		stop()
+		if err := <-ended; err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// hangingDoor opens nothing until a channel is closed, and then has lost its files.
+type hangingDoor struct {
+	*world
+	until chan struct{}
+}
+
+func (d *hangingDoor) Open(document.Claim) (document.File, error) {
+	<-d.until
+	return nil, errInjected
 }

@@ -80,26 +80,28 @@ func (s *Stabiliser) look(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	var names []record.RecordName
+	var called, names []record.RecordName
 	for _, study := range studies {
-		if study.Stable.IsZero() && (study.Waiting > 0 || !study.Complete() && study.Quiet(now) < s.Quiet) {
-			continue
+		switch {
+		case !study.Stable.IsZero():
+			called = append(called, study.Name)
+		case study.Waiting == 0 && (study.Complete() || study.Quiet(now) >= s.Quiet):
+			if study.Expected > study.Instances {
+				s.Log.Warn("a study is stable with fewer instances than its sender spoke of", "record", study.Name.Record,
+					"instances", study.Instances, "expected", study.Expected)
+			}
+			names = append(names, study.Name)
 		}
-		if study.Stable.IsZero() && study.Expected > study.Instances {
-			s.Log.Warn("a study is stable with fewer instances than its sender spoke of", "record", study.Name.Record,
-				"instances", study.Instances, "expected", study.Expected)
+	}
+	if len(names) > 0 {
+		now, err := s.Studies.CallStable(names, now.UTC())
+		if err != nil {
+			return err
 		}
-		names = append(names, study.Name)
-	}
-	if len(names) == 0 {
-		return nil
-	}
-	called, err := s.Studies.CallStable(names, now.UTC())
-	if err != nil {
-		return err
+		called = append(called, now...)
 	}
 	for group := range slices.Chunk(called, record.MaxStable) {
-		if err := s.tell(ctx, group); err != nil {
+		if away, err := s.tell(ctx, group); away || err != nil {
 			return err
 		}
 	}
@@ -107,30 +109,30 @@ func (s *Stabiliser) look(ctx context.Context, now time.Time) error {
 }
 
 // tell tells the ledger. Where it refuses some of several, they go one by one: a study that it refuses for good is told of no
-// more. What concerns the ledger is tried again at the next look.
-func (s *Stabiliser) tell(ctx context.Context, names []record.RecordName) error {
-	err := s.Ledger.SetStable(ctx, record.StableRecords{Records: names})
+// more. What concerns the ledger, or this appliance's standing on it, is tried again at the next look: away.
+func (s *Stabiliser) tell(ctx context.Context, names []record.RecordName) (away bool, err error) {
+	err = s.Ledger.SetStable(ctx, record.StableRecords{Records: names})
 	refused, isRefusal := errors.AsType[*record.Error](err)
-	final := isRefusal && refused.Code != record.Internal
+	final := isRefusal && !slices.Contains([]record.Code{record.Internal, record.AnchoringConflict, record.Forbidden}, refused.Code)
 	switch {
 	case final && len(names) > 1:
 		for _, name := range names {
-			if err := s.tell(ctx, []record.RecordName{name}); err != nil {
-				return err
+			if away, err := s.tell(ctx, []record.RecordName{name}); away || err != nil {
+				return away, err
 			}
 		}
-		return nil
+		return false, nil
 	case final:
 		s.Log.Warn("the ledger does not take it that a study is stable", "record", names[0].Record, "err", err)
 	case err != nil:
 		s.Log.Debug("the ledger could not be told of stable studies: tried again", "err", err)
-		return nil
+		return true, nil
 	}
 	if err := s.Studies.StableTold(names); err != nil {
-		return err
+		return false, err
 	}
 	for range names {
 		s.Trace(document.StepStable)
 	}
-	return nil
+	return false, nil
 }

@@ -21,7 +21,9 @@ type book struct {
 	told    []record.RecordName
 	refused []record.RecordName
 	away    int
+	barred  int // how many more times the appliance is refused
 	calls   int
+	writes  int // calls of CallStable
 }
 
 func (b *book) OpenStudies() ([]document.Study, error) {
@@ -33,6 +35,7 @@ func (b *book) OpenStudies() ([]document.Study, error) {
 func (b *book) CallStable(names []record.RecordName, now time.Time) (called []record.RecordName, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.writes++
 	for i := range b.studies {
 		s := &b.studies[i]
 		if slices.Contains(names, s.Name) && s.Waiting == 0 {
@@ -58,9 +61,13 @@ func (b *book) SetStable(_ context.Context, q record.StableRecords) error {
 		b.away--
 		return errInjected
 	}
+	if b.barred > 0 {
+		b.barred--
+		return record.Errorf(record.Forbidden, "the participant is suspended")
+	}
 	for _, name := range q.Records {
 		if slices.Contains(b.refused, name) {
-			return record.Errorf(record.Forbidden, "refused")
+			return record.Errorf(record.WrongState, "refused")
 		}
 	}
 	b.told = append(b.told, q.Records...)
@@ -152,7 +159,7 @@ func TestAClockThatWasMovedHoldsNoStudyOpen(t *testing.T) {
 }
 
 func TestTheLedgersAbsenceAndRefusalOfStableStudies(t *testing.T) {
-	b := book{away: 2}
+	b := book{away: 2, barred: 2}
 	b.look(t, func() {
 		b.studies = []document.Study{study(1, time.Now()), study(2, time.Now()), study(3, time.Now())}
 		b.refused = []record.RecordName{b.studies[1].Name}
@@ -163,5 +170,19 @@ func TestTheLedgersAbsenceAndRefusalOfStableStudies(t *testing.T) {
 	}
 	if b.calls > 10 {
 		t.Errorf("the ledger was asked %d times", b.calls)
+	}
+}
+
+// An hour without the ledger costs state.db no writes, and one attempt at each look.
+func TestStudiesThatTheLedgerIsNotToldOfCostNothing(t *testing.T) {
+	b := book{away: 1 << 20}
+	b.look(t, func() {
+		for n := range byte(250) { // more than one transaction takes
+			b.studies = append(b.studies, study(n, time.Now()))
+		}
+		time.Sleep(time.Hour)
+	})
+	if b.writes != 1 || b.calls > int(time.Hour/(7*time.Second)) {
+		t.Errorf("%d writes, %d attempts", b.writes, b.calls)
 	}
 }
