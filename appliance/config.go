@@ -160,7 +160,7 @@ func LoadConfig(path string) (Config, error) {
 
 // ParseConfig reads and checks a configuration.
 func ParseConfig(raw []byte) (Config, error) {
-	var c Config
+	c := Config{Reserve: defaultReserve()}
 	if err := yaml.NewDecoder(bytes.NewReader(raw), yaml.Strict()).Decode(&c); err != nil {
 		return Config{}, errors.New(yaml.FormatError(err, false, true))
 	}
@@ -183,7 +183,6 @@ func (c *Config) setDefaults() {
 	orString(&c.Log.Format, "text")
 	orDuration(&c.Studies.Quiet, 5*time.Minute)
 	c.DICOM.setDefaults()
-	c.Reserve.setDefaults()
 	if c.Inspect.Workers == 0 {
 		c.Inspect.Workers = 2
 	}
@@ -242,6 +241,7 @@ func (c *Config) validate() error {
 		c.Reading.validate(),
 		c.DICOM.validate(),
 		c.Reserve.validate(),
+		notNegative("studies.quiet", c.Studies.Quiet),
 	}
 	if filepath.IsAbs(c.Ledger.KeyFile) { // else the default is not either
 		errs = append(errs, absolute("ledger.encryption_key_file", c.Ledger.EncryptionKeyFile))
@@ -261,13 +261,11 @@ func (c *Config) validateFolders() (errs []error) {
 			absolute(key+".path", f.Path),
 			oneOf(key+".afterwards", string(f.Afterwards), string(folder.Done), string(folder.Keep), string(folder.Delete)),
 			f.Patient.validate(key+".patient"),
+			f.validateDurations(key),
 		)
 		for j, format := range f.Accepts {
 			errs = append(errs, oneOf(fmt.Sprintf("%s.accepts[%d]", key, j), string(format), string(document.FormatDICOM),
 				string(document.FormatPDF), string(document.FormatText)))
-		}
-		if f.Patience <= f.Quiet {
-			errs = append(errs, fmt.Errorf("%s.patience: %s is not longer than quiet, %s", key, f.Patience, f.Quiet))
 		}
 		if f.Name == networkDoor || f.Name == refileDoor {
 			errs = append(errs, fmt.Errorf("%s.name: %q is a door's of medanchor itself: choose another", key, f.Name))
@@ -287,6 +285,18 @@ func (c *Config) validateFolders() (errs []error) {
 		}
 	}
 	return errs
+}
+
+func (f FolderConfig) validateDurations(key string) error {
+	err := errors.Join(
+		notNegative(key+".quiet", f.Quiet),
+		notNegative(key+".patience", f.Patience),
+		notNegative(key+".rescan", f.Rescan),
+	)
+	if err == nil && f.Patience <= f.Quiet {
+		return fmt.Errorf("%s.patience: %s is not longer than quiet, %s", key, f.Patience, f.Quiet)
+	}
+	return err
 }
 
 // validate wants TLS wherever others can listen: plaintext documents go over it.
@@ -338,6 +348,13 @@ func noneBlank(key string, values []string) error {
 func absolute(key, path string) error {
 	if !filepath.IsAbs(path) {
 		return fmt.Errorf("%s: want an absolute path, have %q", key, path)
+	}
+	return nil
+}
+
+func notNegative(key string, d time.Duration) error {
+	if d < 0 {
+		return fmt.Errorf("%s: %s is negative: write it as 2s or 5m", key, d)
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"time"
 
 	"github.com/medanchor/medanchor/dicomwatch/scp/wire"
@@ -34,16 +33,6 @@ type DICOMTLSConfig struct {
 	ClientCAFile    string `yaml:"client_ca_file"`
 }
 
-// SenderConfig is one device that may send.
-type SenderConfig struct {
-	AETitle   string   `yaml:"ae_title"`
-	Addresses []string `yaml:"addresses"`
-	// Called are the AE titles that it may call; none for the receiver's own.
-	Called     []string `yaml:"called"`
-	Department string   `yaml:"department"`
-	Issuer     string   `yaml:"issuer"`
-}
-
 // On says whether there is a receiver.
 func (c DICOMConfig) On() bool { return c.Listen != "" || c.TLS.Listen != "" }
 
@@ -56,7 +45,7 @@ func (c *DICOMConfig) setDefaults() {
 	orNumber(&c.MaxObject, 4<<30)
 }
 
-func orNumber[N int | Bytes | float64](n *N, def N) {
+func orNumber[N int | Bytes](n *N, def N) {
 	if *n == 0 {
 		*n = def
 	}
@@ -70,64 +59,51 @@ const (
 )
 
 func (c DICOMConfig) validate() error {
-	if !c.On() {
-		return nil
+	errs := []error{
+		aeTitle("dicom.ae_title", c.AETitle),
+		c.validateDoor(),
+		c.TLS.validate(),
+		notNegative("dicom.idle", c.Idle),
+		notNegative("dicom.artim", c.ARTIM),
 	}
-	errs := []error{aeTitle("dicom.ae_title", c.AETitle)}
 	if c.Listen != "" {
 		errs = append(errs, hostPort("dicom.listen", c.Listen))
 	}
-	if c.TLS.Listen != "" {
-		errs = append(errs,
-			hostPort("dicom.tls.listen", c.TLS.Listen),
-			absolute("dicom.tls.certificate_file", c.TLS.CertificateFile),
-			absolute("dicom.tls.key_file", c.TLS.KeyFile),
-			absolute("dicom.tls.client_ca_file", c.TLS.ClientCAFile),
-		)
-	}
-	switch {
-	case len(c.Senders) == 0 && !c.Open:
-		errs = append(errs, errors.New("dicom.senders: nobody may send: name the senders, or say dicom.open: true to admit everybody"))
-	case c.MaxAssociations < 1 || c.MaxAssociations > maxAssociations:
+	if c.MaxAssociations < 1 || c.MaxAssociations > maxAssociations {
 		errs = append(errs, fmt.Errorf("dicom.max_associations: %d is not from 1 to %d", c.MaxAssociations, maxAssociations))
-	case c.MaxPDU < leastPDU || c.MaxPDU > mostPDU:
+	}
+	if c.MaxPDU < leastPDU || c.MaxPDU > mostPDU {
 		errs = append(errs, fmt.Errorf("dicom.max_pdu: %s is not from %s to %s", c.MaxPDU, Bytes(leastPDU), Bytes(mostPDU)))
 	}
-	for i, s := range c.Senders {
-		errs = append(errs, s.validate(fmt.Sprintf("dicom.senders[%d]", i)))
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.validateSenders()...)...)
 }
 
-func (s SenderConfig) validate(key string) error {
-	errs := []error{aeTitle(key+".ae_title", s.AETitle)}
-	if len(s.Addresses) == 0 {
-		errs = append(errs, fmt.Errorf("%s.addresses: missing: where it sends from, such as 10.1.2.3 or 10.1.2.0/24", key))
+// validateDoor wants somebody who may send where there is a receiver, and nobody where there is none.
+func (c DICOMConfig) validateDoor() error {
+	may := len(c.Senders) > 0 || c.Open
+	switch {
+	case c.On() && !may:
+		return errors.New("dicom.senders: nobody may send: name the senders, or say dicom.open: true to admit everybody")
+	case may && !c.On():
+		return errors.New("dicom: somebody may send, and nothing listens: give listen or tls.listen, or take senders and open out")
 	}
-	for i, title := range s.Called {
-		errs = append(errs, aeTitle(fmt.Sprintf("%s.called[%d]", key, i), title))
-	}
-	_, err := s.networks()
-	if err != nil {
-		errs = append(errs, fmt.Errorf("%s.addresses: %w", key, err))
-	}
-	return errors.Join(errs...)
+	return nil
 }
 
-// networks are where the device sends from.
-func (s SenderConfig) networks() (networks []netip.Prefix, err error) {
-	for _, text := range s.Addresses {
-		network, err := netip.ParsePrefix(text)
-		if err != nil {
-			address, err := netip.ParseAddr(text)
-			if err != nil {
-				return nil, fmt.Errorf("%q is neither an IP address nor a network such as 10.1.2.0/24", text)
-			}
-			network = netip.PrefixFrom(address, address.BitLen())
+// validate wants all or nothing. Files without an address are a slip with a price: beside dicom.listen everything would go in clear.
+func (c DICOMTLSConfig) validate() error {
+	if c.Listen == "" {
+		if c.CertificateFile+c.KeyFile+c.ClientCAFile != "" {
+			return errors.New("dicom.tls: listen, certificate_file, key_file and client_ca_file go together: give all or none")
 		}
-		networks = append(networks, network.Masked())
+		return nil
 	}
-	return networks, nil
+	return errors.Join(
+		hostPort("dicom.tls.listen", c.Listen),
+		absolute("dicom.tls.certificate_file", c.CertificateFile),
+		absolute("dicom.tls.key_file", c.KeyFile),
+		absolute("dicom.tls.client_ca_file", c.ClientCAFile),
+	)
 }
 
 // aeTitle checks an application entity title (PS3.5 §6.2, AE).

@@ -9,6 +9,10 @@ import (
 )
 
 func TestTheReceiverIsClosedByDefault(t *testing.T) {
+	const (
+		tlsTogether = "dicom.tls: listen, certificate_file, key_file and client_ca_file go together: give all or none"
+		nowhere     = "dicom: somebody may send, and nothing listens: give listen or tls.listen, or take senders and open out"
+	)
 	for name, test := range map[string]struct {
 		dicom string
 		want  string // of the error; empty: none
@@ -25,10 +29,22 @@ func TestTheReceiverIsClosedByDefault(t *testing.T) {
 		"no port":              {dicom: "{listen: 'here', open: true}", want: "write it as 0.0.0.0:11112"},
 		"a small PDU":          {dicom: "{listen: ':104', open: true, max_pdu: 100B}", want: "dicom.max_pdu: 100 B is not from 4.0 KiB to 4.0 MiB"},
 		"many associations":    {dicom: "{listen: ':104', open: true, max_associations: 5000}", want: "dicom.max_associations"},
+		"a negative size":      {dicom: "{listen: ':104', open: true, max_object: -4GiB}", want: "is not a size: write it as 512MiB"},
 		"not a size":           {dicom: "{listen: ':104', open: true, max_object: huge}", want: "is not a size: write it as 512MiB"},
 		"TLS":                  {dicom: "{open: true, tls: {listen: ':2762', certificate_file: /c, key_file: /k, client_ca_file: /a}}"},
 		"TLS for everybody":    {dicom: "{open: true, tls: {listen: ':2762', certificate_file: /c, key_file: /k}}", want: "dicom.tls.client_ca_file"},
 		"TLS without its pair": {dicom: "{open: true, tls: {listen: ':2762', client_ca_file: /a}}", want: "dicom.tls.certificate_file"},
+		"two limits": {
+			dicom: "{listen: ':104', max_associations: -1, max_pdu: 100B}",
+			want:  "dicom.max_associations: -1 is not from 1 to 1024\ndicom.max_pdu: 100 B is not",
+		},
+		"a certificate for nowhere": {dicom: "{listen: ':104', open: true, tls: {certificate_file: /c}}", want: tlsTogether},
+		"a key for nowhere":         {dicom: "{listen: ':104', open: true, tls: {key_file: /k}}", want: tlsTogether},
+		"authorities for nowhere":   {dicom: "{listen: ':104', open: true, tls: {client_ca_file: /a}}", want: tlsTogether},
+		"off, with TLS files":       {dicom: "{tls: {certificate_file: /c, key_file: /k, client_ca_file: /a}}", want: tlsTogether},
+		"off, with senders":         {dicom: "{senders: [{ae_title: CT1, addresses: [10.1.2.3]}]}", want: nowhere},
+		"off, and open":             {dicom: "{open: true}", want: nowhere},
+		"off, with limits":          {dicom: "{max_pdu: 64KiB, idle: 2m}"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := appliance.ParseConfig([]byte(minimal + "dicom: " + test.dicom))

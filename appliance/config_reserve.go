@@ -3,6 +3,7 @@ package appliance
 import (
 	"errors"
 	"fmt"
+	"math"
 )
 
 // ReserveConfig is what is kept free on the data folder's disk. The larger of Bytes and Percent counts.
@@ -12,18 +13,23 @@ type ReserveConfig struct {
 	InodesPercent float64 `yaml:"inodes_percent"`
 }
 
-func (c *ReserveConfig) setDefaults() {
-	orNumber(&c.Bytes, 4<<30)
-	orNumber(&c.Percent, 5)
-	orNumber(&c.InodesPercent, 5)
+// defaultReserve is what the file is read over: a 0 in the file is a 0, and not what was left out.
+func defaultReserve() ReserveConfig {
+	return ReserveConfig{Bytes: 4 << 30, Percent: 5, InodesPercent: 5}
 }
 
+// validate wants some reserve: without one there may be no room left to anchor what was taken in.
 func (c ReserveConfig) validate() error {
-	return errors.Join(share("reserve.percent", c.Percent), share("reserve.inodes_percent", c.InodesPercent))
+	errs := []error{share("reserve.percent", c.Percent), share("reserve.inodes_percent", c.InodesPercent)}
+	if c.Bytes == 0 && c.Percent == 0 {
+		errs = append(errs, errors.New("reserve: bytes and percent are both 0: give one of them, "+
+			"or there may be no room left to anchor what was taken in"))
+	}
+	return errors.Join(errs...)
 }
 
 func share(key string, percent float64) error {
-	if percent < 0 || percent > 90 {
+	if math.IsNaN(percent) || percent < 0 || percent > 90 {
 		return fmt.Errorf("%s: %g is not from 0 to 90", key, percent)
 	}
 	return nil
