@@ -134,8 +134,11 @@ func (s *supply) dropNewStudy(t *testing.T) {
 	s.drop(t, fresh[slices.IndexFunc(fresh, sendable)])
 }
 
+// find gives the first that waits with the outcome. What repeats a file that was sent, and not answered, may be the first to arrive.
 func (s *supply) find(outcome synth.Outcome) int {
-	return slices.IndexFunc(s.waiting, func(f *file) bool { return f.Outcome == outcome })
+	return slices.IndexFunc(s.waiting, func(f *file) bool {
+		return f.Outcome == outcome && (f.original == nil || f.original.answers > 0 || !slices.Contains(s.sent, f.original))
+	})
 }
 
 // dropUpTo drops files of all kinds until n are dropped, or one more.
