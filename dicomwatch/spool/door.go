@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,8 +43,9 @@ func (s *Spool) Open(c document.Claim) (document.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open an object in the spool: %w", err)
 	}
-	plain, _, err := s.Cipher.OpenAt(o.key, o.payload(file), o.payloadSize())
-	if err != nil {
+	src := &source{file: file}
+	plain, _, err := s.Cipher.OpenAt(o.key, o.payload(src), o.payloadSize())
+	if err = cmp.Or(src.failed(), err); err != nil { // age reads further than it needs to, and says nothing of what fails there
 		return nil, errors.Join(fmt.Errorf("open an object in the spool: %w", err), (&opened{file: own}).Close())
 	}
 	return &opened{plain, own}, nil

@@ -1,11 +1,14 @@
 package spool_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -304,6 +307,43 @@ func TestWhatCannotBeRemovedIsAcknowledgedAgain(t *testing.T) {
 			t.Errorf("once it can: %v, %d gone, taken %d times, files %v", err, p.gone, len(p.contents()), files(t, o.Path))
 		}
 	})
+}
+
+// Whatever read of an object fails, it is said, once, and the object is tried again. The first is age's, which reads further than
+// the header that it looks for, and passes over what fails there.
+func TestAFailedReadIsSaid(t *testing.T) {
+	deliver := func(fault dirtest.Fault) (log string, reads int) {
+		o := options(t)
+		synctest.Test(t, func(t *testing.T) {
+			var disk dirtest.Disk
+			var said bytes.Buffer
+			o.OpenDir, o.Log = disk.Open, slog.New(slog.NewTextHandler(&said, nil))
+			p := &pipeline{}
+			s := start(t, o, p)
+			if err := send(t.Context(), s, content(1, 3*chunk)); err != nil {
+				t.Fatal(err)
+			}
+			disk.Fail(fault)
+			stop := run(t.Context(), s)
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			if err := errors.Join(stop(), s.Err()); err != nil || len(p.contents()) != 1 || len(files(t, o.Path)) != 0 {
+				t.Errorf("%v, %d objects, files %v", err, len(p.contents()), files(t, o.Path))
+			}
+			log, reads = said.String(), disk.Counts()[dirtest.Read]
+		})
+		return log, reads
+	}
+	log, reads := deliver(dirtest.Fault{Call: dirtest.Read, N: 1000, Err: unix.EIO})
+	if log != "" || reads < 4 {
+		t.Fatalf("in peace: %d reads, %s", reads, log)
+	}
+	for n := range reads {
+		log, _ := deliver(dirtest.Fault{Call: dirtest.Read, N: n + 1, Err: unix.EIO})
+		if strings.Count(log, unix.EIO.Error()) != 1 || strings.Count(log, "tried again") != 1 {
+			t.Errorf("read %d of %d fails: %s", n+1, reads, log)
+		}
+	}
 }
 
 func TestAcknowledgeSyncsTheDirectoryOnce(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/medanchor/medanchor/dicomwatch"
@@ -92,8 +93,8 @@ func (s *Spool) examine(name string, f dir.File) (*object, error) {
 	if errors.Is(err, errTorn) && ended(src, stat.Size()) {
 		err = errDamaged
 	}
-	if src.err != nil {
-		return nil, fmt.Errorf("read: %w", src.err)
+	if failed := src.failed(); failed != nil {
+		return nil, failed
 	}
 	return o, err
 }
@@ -150,19 +151,34 @@ func ended(src *source, size int64) bool {
 	return bytes.Equal(end[8:], []byte(endMagic)) && binary.BigEndian.Uint64(end) < uint64(size)
 }
 
-// source reads a file, and remembers what a read failed with, so that a disk that fails is told from a file that is wrong.
+// source reads a file, and remembers what a read failed with: so a disk that fails is told from a file that is wrong, and is
+// said though whoever read passes over it.
 type source struct {
 	file io.ReaderAt
-	err  error
+
+	mu  sync.Mutex
+	err error
 }
 
 // ReadAt implements io.ReaderAt.
 func (s *source) ReadAt(b []byte, off int64) (int, error) {
 	n, err := s.file.ReadAt(b, off)
 	if err != nil && !errors.Is(err, io.EOF) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		s.err = err
 	}
 	return n, err
+}
+
+// failed is what a read failed with, if one did.
+func (s *source) failed() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil {
+		return nil
+	}
+	return fmt.Errorf("read: %w", s.err)
 }
 
 // full says whether there are as many bytes at this place as b has, and reads them.
