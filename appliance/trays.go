@@ -35,7 +35,7 @@ func trayItem(item *document.Item) control.TrayItem {
 		Department: item.Department, Size: item.Size, Format: item.Metadata.Format, Proposed: proposed, First: item.First,
 	}
 	if item.State != document.Quarantined {
-		t.Document, t.Patient = item.Tag, item.Patient
+		t.Document, t.Record, t.Patient = item.Tag, item.Record, item.Patient
 	}
 	return t
 }
@@ -86,7 +86,7 @@ func (a *App) contradicted(item *document.Item) (*control.Contradicted, error) {
 	if err != nil || !found || first.ID == item.ID {
 		return c, err
 	}
-	c.Delivered, c.Metadata = delivered(&first), first.Metadata
+	c.Record, c.Delivered, c.Metadata = first.Record, delivered(&first), first.Metadata
 	return c, nil
 }
 
@@ -104,8 +104,7 @@ func (a *App) Retry(ctx context.Context, q control.ItemQuery) (control.TrayItem,
 	}
 	rule, known := a.rule(&item)
 	if !known {
-		return control.TrayItem{}, fmt.Errorf("%w: its door is not in the configuration any more, so nothing says how to take it: "+
-			"bring the door back, or assign the item", control.ErrRefused)
+		return control.TrayItem{}, doorGone(&item)
 	}
 	item, err = a.reconsider(ctx, ingest.Reconsideration{Item: item, Rule: rule})
 	if err != nil {
@@ -113,6 +112,21 @@ func (a *App) Retry(ctx context.Context, q control.ItemQuery) (control.TrayItem,
 	}
 	a.log.Info("an item in a tray was retried", "item", item.ID, "state", item.State, "reason", item.Reason)
 	return trayItem(&item), nil
+}
+
+// doorGone says what can be done with an item of which no door says how to take it. What was filed anew never had one.
+func doorGone(item *document.Item) error {
+	if item.State != document.Quarantined {
+		return refusal(document.ErrNotQuarantined)
+	}
+	remedy := "bring the door back, or assign it"
+	switch err := mayAnchor(item); {
+	case item.Reason == document.ReasonUnlinked:
+		remedy = "bring the door back, and retry it"
+	case err != nil:
+		return err
+	}
+	return fmt.Errorf("%w: its door is not in the configuration any more, so nothing says how to take it: %s", control.ErrRefused, remedy)
 }
 
 // Decide implements control.Trays. The ledger may be away: who may decide is known by the index.
@@ -210,8 +224,12 @@ func (a *App) releaseKept(ctx context.Context, item document.Item, decision docu
 	if err := item.Decide(decision); err != nil {
 		return item, refusal(err)
 	}
-	rule, _ := a.rule(&item)
-	return a.reconsider(ctx, ingest.Reconsideration{Item: item, Rule: rule, Release: true})
+	rule, known := a.rule(&item)
+	released, err := a.reconsider(ctx, ingest.Reconsideration{Item: item, Rule: rule, Release: true})
+	if !known && errors.Is(err, ingest.ErrOther) { // to retry it would be refused
+		err = doorGone(&item)
+	}
+	return released, err
 }
 
 // mayAnchor is nil if a person's word is enough to anchor what is kept back.
@@ -265,7 +283,8 @@ func refusal(err error) error {
 			"the record once it is anchored"},
 		{ingest.ErrOther, control.ErrRefused, ""},
 		{ingest.ErrKind, control.ErrRefused, ": assign it without one"},
-		{document.ErrNotQuarantined, control.ErrRefused, ": see medanchor tray show; what is anchored is corrected by medanchor refile"},
+		{document.ErrNotQuarantined, control.ErrRefused, ": see medanchor tray show; what is anchored stays: tray release says that " +
+			"somebody has looked at it, its source sends what is right, and medanchor refile files its record under the right patient"},
 		{document.ErrNotProposed, control.ErrRefused, ""},
 		{document.ErrSamePerson, control.ErrRefused, ""},
 		{document.ErrDecided, control.ErrRefused, ""},

@@ -47,8 +47,9 @@ type TrayItem struct {
 	Format     document.Format `json:"format"`
 	// Proposed says that a proposal to discard it stands.
 	Proposed bool `json:"proposed,omitempty"`
-	// Document and Patient are what it is on the ledger, or on its way there; zero for what is kept back.
+	// Document, Record and Patient are what it is on the ledger, or on its way there; zero for what is kept back.
 	Document record.Tag       `json:"document,omitzero"`
+	Record   record.Tag       `json:"record,omitzero"` // that the document joins
 	Patient  record.Reference `json:"patient,omitzero"`
 	// First is, for a duplicate, the item that carries the document.
 	First document.ItemID `json:"first,omitzero"`
@@ -73,6 +74,7 @@ type TrayView struct {
 // Contradicted is the document that an item contradicts.
 type Contradicted struct {
 	Document record.Tag `json:"document"`
+	Record   record.Tag `json:"record,omitzero"` // that it joined; zero if this hospital has no item of it
 	// Delivered is the item that brought it; zero if this hospital has none.
 	Delivered
 	Metadata document.Metadata `json:"metadata"`

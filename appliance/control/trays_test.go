@@ -30,8 +30,10 @@ func (t *trays) InTrays(_ context.Context, q control.TrayQuery) ([]control.TrayI
 func (t *trays) InTray(_ context.Context, q control.ItemQuery) (control.TrayView, error) {
 	t.shown = q
 	return control.TrayView{
-		TrayItem: control.TrayItem{Item: q.Item}, Path: "/p",
-		Contradicts: &control.Contradicted{Document: record.Tag{3}, Delivered: control.Delivered{Item: document.ItemID{4}}},
+		TrayItem: control.TrayItem{Item: q.Item, Record: record.Tag{8}}, Path: "/p",
+		Contradicts: &control.Contradicted{
+			Document: record.Tag{3}, Record: record.Tag{9}, Delivered: control.Delivered{Item: document.ItemID{4}},
+		},
 	}, nil
 }
 
@@ -54,7 +56,8 @@ func TestTraysCross(t *testing.T) {
 	}
 	one := control.ItemQuery{Item: document.ItemID{7}}
 	v, err := client.InTray(t.Context(), one)
-	if err != nil || v.Item != one.Item || v.Path != "/p" || v.Contradicts.Item != (document.ItemID{4}) || a.shown != one {
+	if err != nil || v.Item != one.Item || v.Path != "/p" || v.Contradicts.Item != (document.ItemID{4}) || a.shown != one ||
+		v.Record != (record.Tag{8}) || v.Contradicts.Record != (record.Tag{9}) {
 		t.Errorf("InTray = %+v, %v; asked %+v", v, err, a.shown)
 	}
 	if item, err := client.Retry(t.Context(), one); err != nil || item.State != document.Queued || a.retried != one {
