@@ -2,6 +2,7 @@ package document_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,11 +40,46 @@ func TestParseItemIDRefuses(t *testing.T) {
 	}
 }
 
+// Each sentence says what is wrong and, after that, what a person does: the commands and acts that get the item out of its tray.
 func TestEveryReasonIsExplained(t *testing.T) {
+	const retry, assign, release, discard = "medanchor tray retry", "medanchor tray assign", "medanchor tray release", "medanchor tray discard"
+	const sent = "send it again"
+	ways := map[document.Reason][]string{
+		document.ReasonNotUnderstood:  {sent, release, assign},
+		document.ReasonTruncated:      {sent, release, assign},
+		document.ReasonNoPatient:      {assign},
+		document.ReasonPlaceholder:    {assign, sent},
+		document.ReasonBadIdentifier:  {assign, sent},
+		document.ReasonNoInstance:     {sent, release, assign},
+		document.ReasonTooLarge:       {release, assign},
+		document.ReasonInspectFailed:  {retry, sent, release, assign},
+		document.ReasonEncrypted:      {sent, release, assign},
+		document.ReasonLedgerConflict: {"restore the newest state.db", discard},
+		document.ReasonErased:         {"remove it at its source", discard},
+		document.ReasonUnlinked:       {retry},
+		document.ReasonMediaDirectory: {"take in the files that it lists", discard},
+		document.ReasonNotAccepted:    {release, retry},
+		document.ReasonPixelsChanged:  {"medanchor get --identity", "corrected at its source", release},
+	}
 	for _, r := range document.Reasons() {
-		if r.Explain() == string(r) {
-			t.Errorf("reason %s has no sentence", r)
+		wrong, remedy, _ := strings.Cut(r.Explain(), ": ")
+		if wrong == "" || len(ways[r]) == 0 {
+			t.Errorf("reason %s has no sentence, or no way out: %s", r, r.Explain())
 		}
+		for _, way := range ways[r] {
+			if !strings.Contains(remedy, way) {
+				t.Errorf("reason %s does not say %q: %s", r, way, r.Explain())
+			}
+		}
+	}
+}
+
+// A record is the whole study: to withdraw it hides the right picture with the wrong one.
+func TestOtherPixelsAreNoCauseToWithdrawTheStudy(t *testing.T) {
+	const warned = "medanchor record withdraw would take the whole study from everybody"
+	said, found := strings.CutSuffix(document.ReasonPixelsChanged.Explain(), warned)
+	if !found || strings.Contains(said, "withdraw") || strings.Contains(said, "discard") {
+		t.Error(document.ReasonPixelsChanged.Explain())
 	}
 }
 

@@ -21,30 +21,34 @@ func (r Reason) Explain() string {
 }
 
 func explanations() map[Reason]string {
+	const asItIs = ", or have it anchored as it is (medanchor tray release, or medanchor tray assign where it names nobody)"
 	return map[Reason]string{
-		ReasonNotUnderstood: "the file is neither readable DICOM, nor PDF, nor text: send it again in one of these",
-		ReasonTruncated:     "the file ends early: send it again from its source",
+		ReasonNotUnderstood: "the file is neither readable DICOM, nor PDF, nor text: send it again in one of these" + asItIs,
+		ReasonTruncated:     "the file ends early: send it again from its source" + asItIs,
 		ReasonNoPatient: "nothing says whose it is: the DICOM header has no Patient ID (0010,0020), or the folder's rule finds no " +
 			"identifier in the path: find out, and assign it (medanchor tray assign)",
 		ReasonPlaceholder: "its patient identifier is a placeholder, such as UNKNOWN, ID1 or zeros, which many people share: find out " +
 			"whose it is, and assign it (medanchor tray assign), or send it again with their own identifier",
 		ReasonBadIdentifier: "its NHS number is not ten digits with a valid check digit: compare it with the patient's own, and assign it " +
 			"(medanchor tray assign), or send it again with the right one",
-		ReasonNoInstance:     "the DICOM header has no Study or SOP Instance UID: send it again from a system that sets them",
-		ReasonTooLarge:       "the file is larger than what is inspected",
-		ReasonInspectFailed:  "the inspector died on it, or ran out of time or memory: the file is damaged or hostile",
-		ReasonEncrypted:      "the PDF needs a password: send it again without one",
-		ReasonLedgerConflict: "the ledger holds the same document with other sealed bytes: was state.db restored from an old backup?",
-		ReasonErased: "this document was erased from the patient's history by a decision on the ledger: remove it at its source, or " +
-			"ask those who decided whether it may come back",
-		ReasonUnlinked: "another hospital anchored the same document under a reference to which the patient is no longer linked: send it " +
-			"again, to anchor it for this hospital's patient",
+		ReasonNoInstance: "the DICOM header has no Study or SOP Instance UID: send it again from a system that sets them" + asItIs,
+		ReasonTooLarge:   "the file is larger than what is inspected: send it again in smaller parts" + asItIs,
+		ReasonInspectFailed: "the inspector died on it, or ran out of time or memory: retry it (medanchor tray retry); if that fails " +
+			"again, the file is damaged or hostile: send it again from its source" + asItIs,
+		ReasonEncrypted: "the PDF needs a password: send it again without one" + asItIs,
+		ReasonLedgerConflict: "the ledger holds the same document with other sealed bytes: if state.db was restored from an old backup, " +
+			"restore the newest state.db, which knows them; else discard it (medanchor tray discard)",
+		ReasonErased: "this document was erased from the patient's history by a decision on the ledger: remove it at its source, and " +
+			"discard it (medanchor tray discard)",
+		ReasonUnlinked: "another hospital anchored the same document under a reference to which the patient is no longer linked: retry " +
+			"it (medanchor tray retry), and it is anchored for this hospital's own patient",
 		ReasonMediaDirectory: "it is the directory of a DICOM medium (DICOMDIR), no document of a patient: take in the files that it lists, and " +
-			"discard it",
-		ReasonNotAccepted: "its door takes other kinds of file: put it in the folder that is meant for it, or change what the folder accepts " +
-			"and retry it",
-		ReasonPixelsChanged: "it has the SOP Instance UID of an earlier document and other pixels: compare the two, withdraw the wrong one, and " +
-			"release it",
+			"discard it (medanchor tray discard)",
+		ReasonNotAccepted: "its door takes other kinds of file: release it if it belongs there all the same (medanchor tray release), or " +
+			"change what the folder accepts and retry it (medanchor tray retry)",
+		ReasonPixelsChanged: "other pixels came under the SOP Instance UID of an earlier document, and both are anchored, as a rule in one " +
+			"record: have somebody who may read it compare the two (medanchor get --identity), have a wrong one corrected at its source, " +
+			"and release this (medanchor tray release); medanchor record withdraw would take the whole study from everybody",
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/medanchor/medanchor/appliance/control"
+	"github.com/medanchor/medanchor/chaincode/record"
 	"github.com/medanchor/medanchor/document"
 	"github.com/medanchor/medanchor/ledger/wallet"
 )
@@ -21,11 +22,12 @@ import (
 const trayHelp = `What waits for a person is in one of three trays, with its bytes, sealed:
 
   unassigned  whose it is cannot be told: assign it
-  conflict    it contradicts another document, or the ledger: compare, then release or discard it
+  conflict    it contradicts another document, or the ledger: compare; what is anchored is released, what is not discarded
   quarantine  it cannot be understood, or not be anchored as it is: retry, release, assign or discard it
 
 These commands are run on the appliance, as its user or root. To assign, release and discard are decisions of the hospital's
-staff or of the institution itself, each under their own identity. The ledger may be away meanwhile.`
+staff or of the institution itself, each under their own identity, which root on the appliance could copy while it is there: use
+one for the trays alone, on a medium that leaves with its owner. The ledger may be away meanwhile.`
 
 func (c *cli) trayCommand() *cobra.Command {
 	cmd := group("tray", "Look through what waits for a person, and decide on it",
@@ -70,11 +72,25 @@ func (c *cli) trayList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.print(items, func() error { return listTrays(c.out, items) })
+			return c.print(items, func() error {
+				if len(items) == 0 {
+					return nothingWaits(c.out, q)
+				}
+				return listTrays(c.out, items)
+			})
 		},
 	}
 	trayFlags(cmd, &q)
 	return cmd
+}
+
+func nothingWaits(out io.Writer, q control.TrayQuery) error {
+	said := "nothing waits for a person"
+	if q != (control.TrayQuery{}) {
+		said = "nothing that waits matches: medanchor tray list shows all"
+	}
+	_, err := fmt.Fprintln(out, said)
+	return err
 }
 
 func listTrays(out io.Writer, items []control.TrayItem) error {
@@ -137,6 +153,7 @@ func showItem(out io.Writer, v control.TrayView) error {
 	}
 	show("item", v.Item.String())
 	show("outcome", outcome(v.TrayItem))
+	show("record", tagOrNothing(v.Record))
 	show("reason", string(v.Reason))
 	show("why", v.Explanation)
 	show("detail", v.Metadata.Detail)
@@ -155,7 +172,7 @@ func showItem(out io.Writer, v control.TrayView) error {
 		show("also came", fmt.Sprintf("%s, %s, at %s, as %s", d.Item, when(d.Received), d.Door, d.Path))
 	}
 	for _, d := range v.Decisions {
-		show("decided", fmt.Sprintf("%s: %s by %s, about %s: %s", d.At.Local().Format(time.DateTime), d.Action, d.By, d.About, d.Words))
+		show("decided", decided(d))
 	}
 	if v.Proposed {
 		show("proposed", "to discard it: a second person confirms with medanchor tray discard ITEM --confirm")
@@ -172,9 +189,27 @@ func showItem(out io.Writer, v control.TrayView) error {
 	return nil
 }
 
+// tagOrNothing is a tag in words, empty for none.
+func tagOrNothing(t record.Tag) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.String()
+}
+
+func decided(d document.Decision) string {
+	said := fmt.Sprintf("%s: %s by %s, about %s", d.At.Local().Format(time.DateTime), d.Action, d.By, d.About)
+	if d.Words != "" {
+		said += ": " + d.Words
+	}
+	return said
+}
+
 func showMetadata(show func(name, value string), m document.Metadata) {
 	show("format", string(m.Format))
-	show("patient", strings.TrimSpace(m.Patient.Identifier+" of "+m.Patient.Issuer))
+	if m.Patient.Identifier != "" {
+		show("patient", m.Patient.Identifier+" of "+m.Patient.Issuer)
+	}
 	show("name", m.PatientName)
 	show("born", m.BirthDate)
 	show("description", m.Description)
@@ -196,6 +231,7 @@ func showMetadata(show func(name, value string), m document.Metadata) {
 
 func showContradicted(show func(name, value string), c *control.Contradicted) {
 	show("contradicts", "document "+c.Document.String())
+	show("its record", tagOrNothing(c.Record))
 	if c.Item == (document.ItemID{}) {
 		show("its item", "none here: the ledger has other sealed bytes")
 		return
@@ -299,6 +335,10 @@ func (c *cli) retry(ctx context.Context, client *control.Client, ids []document.
 		}
 	}
 	err := c.print(all, func() error {
+		if len(all) == 0 {
+			_, err := fmt.Fprintln(c.out, "nothing that can be retried matches: see medanchor tray list")
+			return err
+		}
 		rows := make([]string, 0, len(all))
 		for _, r := range all {
 			said := r.Error
@@ -320,6 +360,13 @@ func (c *cli) decides(use, short string, d *control.TrayDecision, after func(con
 	var dir string
 	cmd := &cobra.Command{Use: use + " ITEM", Short: short, Args: exactly(1)}
 	identityFlag(cmd, &dir)
+	cmd.Flags().StringVar(&d.Words, "reason", "", "why, in your words, which are kept sealed; - reads standard input")
+	before(cmd, func(context.Context) error {
+		if d.Words == "-" && d.Patient.Identifier == "-" {
+			return &usageError{errors.New("only one of --id and --reason can be read from standard input")}
+		}
+		return standardInput(cmd, &d.Words)
+	})
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		if d.Item, err = itemArgument(args[0]); err != nil {
 			return err
@@ -400,13 +447,12 @@ func (c *cli) trayDiscard() *cobra.Command {
 				"again, by the hospital either", i.Item)
 		})
 	cmd.Long = discardHelp
-	cmd.Flags().StringVar(&d.Words, "reason", "", "why, in your words, which are kept sealed; - reads standard input")
 	cmd.Flags().BoolVar(&confirm, "confirm", false, "as the second person, carry out what another proposed")
 	before(cmd, func(context.Context) error {
 		if confirm {
 			d.Action = document.ActionDiscard
 		}
-		return standardInput(cmd, &d.Words)
+		return nil
 	})
 	return cmd
 }

@@ -15,7 +15,7 @@ import (
 func TestWhatBecameOfAnItem(t *testing.T) {
 	tag, patient := record.Tag{1}, record.Reference{2}
 	for want, item := range map[string]control.TrayItem{
-		"kept in tray quarantine: the file ends early: send it again from its source": {
+		"kept in tray quarantine: " + document.ReasonTruncated.Explain(): {
 			State: document.Quarantined, Tray: document.TrayQuarantine, Reason: document.ReasonTruncated,
 		},
 		"a duplicate: item 07000000-0000-0000-0000-000000000000 has the same content": {
@@ -63,8 +63,9 @@ func aView() control.TrayView {
 			Text: "first line\nsecond\x07 line\n",
 		},
 		Contradicts: &control.Contradicted{
-			Document: record.Tag{3}, Delivered: control.Delivered{Item: document.ItemID{4}, Received: at, Door: "drop", Path: "/drop/other.pdf"},
-			Metadata: document.Metadata{PatientName: "Other^Name", Description: "another letter"},
+			Document: record.Tag{3}, Record: record.Tag{9},
+			Delivered: control.Delivered{Item: document.ItemID{4}, Received: at, Door: "drop", Path: "/drop/other.pdf"},
+			Metadata:  document.Metadata{PatientName: "Other^Name", Description: "another letter"},
 		},
 		Also: []control.Delivered{{Item: document.ItemID{5}, Received: at, Door: "drop", Path: "/drop/once more.pdf"}},
 		Decisions: []document.Decision{{
@@ -86,7 +87,7 @@ func TestAnItemIsShownWhole(t *testing.T) {
 		"name Ex^Ample", "born 19700101", "description a letter", "modality CT", "time 2027-03-01T09:30:00Z", "pages 3", "study 2.25.1",
 		"series 2.25.2", "instance 2.25.3", "transfer syntax 1.2.840.10008.1.2", "variant re-encoded",
 		"suggestion the text has the NHS number 9990000018: whose it is, and whether the file is about them, is for you to say",
-		"contradicts document " + record.Tag{3}.String(), "its item 04000000-0000-0000-0000-000000000000", "as /drop/other.pdf",
+		"contradicts document " + record.Tag{3}.String(), "its record " + record.Tag{9}.String(), "its item 04000000-0000-0000-0000-000000000000", "as /drop/other.pdf",
 		"its name Other^Name", "its description another letter", "also came 05000000-0000-0000-0000-000000000000", "as /drop/once more.pdf",
 		"propose-discard by " + record.ParticipantID{6}.String() + ", about ledger-conflict: it is old",
 		"proposed to discard it: a second person confirms", "  | first line", "  | second\ufffd line",
@@ -108,6 +109,35 @@ func hasWords(text, words string) bool {
 		}
 	}
 	return false
+}
+
+// Who compares two pictures finds both by their records.
+func TestAnAnchoredItemIsShownWithItsRecord(t *testing.T) {
+	v := aView()
+	v.State, v.Reason, v.Document, v.Record = document.Anchored, document.ReasonPixelsChanged, record.Tag{2}, record.Tag{8}
+	var out bytes.Buffer
+	if err := showItem(&out, v); err != nil || !hasWords(out.String(), "record "+record.Tag{8}.String()) {
+		t.Errorf("%v:\n%s", err, out.String())
+	}
+}
+
+// An item that names nobody has no issuer either, though its door gives it one.
+func TestNobodyIsOfNoIssuer(t *testing.T) {
+	v := aView()
+	v.Metadata.Patient.Identifier = ""
+	var out bytes.Buffer
+	if err := showItem(&out, v); err != nil || hasWords(out.String(), "of here") {
+		t.Errorf("%v:\n%s", err, out.String())
+	}
+}
+
+func TestADecisionIsShownWithItsReasonIfItHasOne(t *testing.T) {
+	v := aView()
+	v.Decisions[0].Words = ""
+	var out bytes.Buffer
+	if err := showItem(&out, v); err != nil || !hasWords(out.String(), "about ledger-conflict") || hasWords(out.String(), "ledger-conflict:") {
+		t.Errorf("%v:\n%s", err, out.String())
+	}
 }
 
 func TestAConflictWithTheLedgerAlone(t *testing.T) {
