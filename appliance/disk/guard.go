@@ -1,7 +1,6 @@
 package disk
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,8 +13,6 @@ import (
 const (
 	// fresh is how long a look at the disk is good for.
 	fresh = 100 * time.Millisecond
-	// poll is how often Wait looks.
-	poll = time.Second
 	// leastMargin is the least that must be free above the reserve before intake resumes, in bytes.
 	leastMargin = 64 << 20
 )
@@ -72,27 +69,6 @@ func (g *Guard) Room(pending int64) error {
 		return g.turn(fmt.Errorf("look at the disk of %s: %w: nothing is taken in; check that it is mounted", g.Path, err))
 	}
 	return g.turn(g.short(owed))
-}
-
-// Wait returns once there is room, or ctx ends.
-func (g *Guard) Wait(ctx context.Context) error {
-	ticker := time.NewTicker(poll)
-	defer ticker.Stop()
-	for g.Room(0) != nil {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-ticker.C:
-		}
-	}
-	return nil
-}
-
-// Err is why nothing is taken, as of the last look; nil if something is.
-func (g *Guard) Err() error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.full
 }
 
 // look brings what is known of the disk up to date.

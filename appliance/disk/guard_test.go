@@ -2,14 +2,12 @@ package disk_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,7 +25,6 @@ const (
 
 // A fake file system, and what the Guard said of it.
 type fake struct {
-	mu    sync.Mutex
 	space disk.Space
 	err   error
 	looks int
@@ -35,8 +32,6 @@ type fake struct {
 }
 
 func (f *fake) statfs(string) (disk.Space, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	f.looks++
 	return f.space, f.err
 }
@@ -86,13 +81,12 @@ func TestTheReserve(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f := fake{space: test.space}
-			guard := f.guard(test.options)
-			err := guard.Room(test.pending)
+			err := f.guard(test.options).Room(test.pending)
 			if (err == nil) != test.room || (err != nil && !errors.Is(err, document.ErrNoRoom)) {
 				t.Fatalf("Room = %v, want room: %t", err, test.room)
 			}
-			if !errors.Is(err, guard.Err()) || strings.Contains(f.log.String(), "intake stops") == test.room {
-				t.Errorf("Err = %v, log: %s", guard.Err(), &f.log)
+			if strings.Contains(f.log.String(), "intake stops") == test.room {
+				t.Errorf("log: %s", &f.log)
 			}
 		})
 	}
@@ -175,36 +169,6 @@ func TestADiskThatCannotBeLookedAt(t *testing.T) {
 	})
 }
 
-func TestWaitReturnsWhenThereIsRoom(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := fake{space: disk.Space{Bytes: 10 * gib, Free: 0}}
-		guard := f.guard(disk.Options{ReserveBytes: gib})
-		done := make(chan error)
-		go func() { done <- guard.Wait(t.Context()) }()
-		select {
-		case err := <-done:
-			t.Fatalf("Wait returned %v on a full disk", err)
-		case <-time.After(time.Minute):
-		}
-		synctest.Wait()
-		f.mu.Lock()
-		f.space.Free = 5 * gib
-		f.mu.Unlock()
-		if err := <-done; err != nil {
-			t.Errorf("Wait = %v", err)
-		}
-	})
-}
-
-func TestWaitEndsWithItsContext(t *testing.T) {
-	f := fake{space: disk.Space{Bytes: 10 * gib}}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := f.guard(disk.Options{ReserveBytes: gib}).Wait(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("Wait = %v", err)
-	}
-}
-
 // tmpfs is a small file system of its own.
 func tmpfs(t *testing.T, options string) string {
 	t.Helper()
@@ -261,8 +225,11 @@ func TestOnARealFileSystem(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, func() bool { return errors.Is(guard.Room(0), document.ErrNoRoom) })
-	if err := guard.Err(); err == nil || !strings.Contains(err.Error(), "of 200 inodes") {
-		t.Errorf("Err = %v", err)
+	eventually(t, func() bool {
+		err = guard.Room(0)
+		return errors.Is(err, document.ErrNoRoom)
+	})
+	if !strings.Contains(err.Error(), "of 200 inodes") {
+		t.Errorf("Room = %v", err)
 	}
 }
