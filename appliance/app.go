@@ -220,6 +220,7 @@ func (a *App) run(ctx context.Context) error {
 	if !a.clean {
 		group.Go(func() error { return a.sweep(ctx) })
 	}
+	group.Go(func() error { return a.state.Wait(ctx) })
 	group.Go(func() error { return a.pipeline.Run(ctx) })
 	group.Go(func() error { return a.anchorer.Run(ctx) })
 	group.Go(func() error { return a.studies.Run(ctx) })

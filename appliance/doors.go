@@ -189,6 +189,17 @@ func checkReceiver(c DICOMConfig) error {
 	return err
 }
 
+// folderTrouble is why all files of a drop folder wait, by its name; folders that are well are not in it.
+func (a *App) folderTrouble() map[string]string {
+	trouble := make(map[string]string)
+	for _, f := range a.folders {
+		if err := f.Err(); err != nil {
+			trouble[f.Name] = err.Error()
+		}
+	}
+	return trouble
+}
+
 // dicomStatus is the receiver at a glance.
 func (a *App) dicomStatus() (s control.DICOM) {
 	s.Spooled, s.SpooledBytes = a.spool.Waiting()

@@ -11,7 +11,7 @@ import (
 type doorCollector struct {
 	app *App
 
-	full, waiting, held                     *prometheus.Desc
+	full, trouble, waiting, held            *prometheus.Desc
 	spooled, spooledBytes                   *prometheus.Desc
 	associations, accepted, rejected, ended *prometheus.Desc
 	stored, refused, cut, failed            *prometheus.Desc
@@ -24,6 +24,7 @@ func newDoorCollector(a *App) *doorCollector {
 	return &doorCollector{
 		app:          a,
 		full:         desc("medanchor_disk_full", "1 while nothing is taken in because the disk is at its reserve."),
+		trouble:      desc("medanchor_door_trouble", "1 while something is wrong with a door: the status says what.", "door"),
 		waiting:      desc("medanchor_waiting_files", "Files in a drop folder that were seen and not taken yet.", "door"),
 		held:         desc("medanchor_held_files", "Files that were handed back to their door.", "door"),
 		spooled:      desc("medanchor_spooled_objects", "Objects from the network that wait for the pipeline."),
@@ -49,7 +50,9 @@ func (c *doorCollector) Collect(out chan<- prometheus.Metric) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
 	}
 	gauge(c.full, boolean(c.app.guard.Room(0) != nil))
+	gauge(c.trouble, boolean(c.app.spool.Err() != nil), networkDoor)
 	for _, f := range c.app.folders {
+		gauge(c.trouble, boolean(f.Err() != nil), f.Name)
 		gauge(c.waiting, float64(f.Waiting()), f.Name)
 		gauge(c.held, float64(len(f.Held())), f.Name)
 	}

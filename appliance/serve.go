@@ -117,14 +117,12 @@ func (a *App) localHandler() http.Handler {
 
 func (a *App) readiness() readiness {
 	since, away := a.ledgerAway()
-	ready := readiness{Intake: true, Ledger: away == nil, Folders: make(map[string]string)}
+	ready := readiness{Intake: true, Ledger: away == nil, Folders: a.folderTrouble()}
 	if away != nil {
 		ready.LedgerAway, ready.Since = away.Error(), &since
 	}
-	for _, f := range a.folders {
-		if err := f.Err(); err != nil {
-			ready.Intake, ready.Folders[f.Name] = false, err.Error()
-		}
+	if len(ready.Folders) > 0 {
+		ready.Intake = false
 	}
 	for _, err := range []error{a.guard.Room(0), a.spool.Err()} {
 		if err != nil {
@@ -170,6 +168,7 @@ func (a *App) Status(ctx context.Context) (control.Status, error) {
 		},
 		Storage: control.Storage{Data: a.config.Data},
 		Reading: control.Reading{URL: a.readersAt, Swarm: a.node.Addresses(), Releasing: a.releaser.Waiting()},
+		Folders: a.folderTrouble(),
 		Held:    make(map[string]string),
 	}
 	if s.Ledger, err = a.ledgerStatus(ctx); err != nil {

@@ -1,12 +1,13 @@
 package state
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"strconv"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -32,7 +33,8 @@ var (
 	// ErrOtherMember says that the file's patients are another institution's.
 	ErrOtherMember = errors.New("its patients are of another member of the channel: set ledger.msp_id back, or begin with " +
 		"a new data folder")
-	// ErrBroken says that a commit failed, so that what is on disk is unknown: the process must end, and open it again.
+	// ErrBroken says that a commit failed, so that what is on disk is unknown: the process must end, and open it again. DB.Wait
+	// tells of it.
 	ErrBroken = errors.New("state.db failed to commit: the disk is full or fails")
 	// ErrStated says that another emergency has the same ID.
 	ErrStated = errors.New("another emergency was stated under this ID: state it anew")
@@ -101,7 +103,10 @@ type DB struct {
 	bolt   *bolt.DB
 	sealer Sealer
 	mspID  string
-	broken atomic.Bool
+
+	writer sync.Mutex    // held from before a transaction that writes until its end is noted
+	broken chan struct{} // closed once a commit failed
+	cause  error         // ErrBroken, and why; set before broken is closed
 }
 
 // Open opens the file at path, or makes it. Patients are registered as the institution's that is the channel's member
@@ -120,7 +125,7 @@ func Open(path string, sealer Sealer, mspID string) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
-	db := &DB{bolt: b, sealer: sealer, mspID: mspID}
+	db := &DB{bolt: b, sealer: sealer, mspID: mspID, broken: make(chan struct{})}
 	for _, step := range []func(*bolt.Tx) error{db.prepare, db.addLater} {
 		if err := b.Update(step); err != nil {
 			return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), b.Close())
@@ -193,6 +198,17 @@ func checkFormat(stored []byte) error {
 // Close closes the file. It waits for transactions under way.
 func (db *DB) Close() error { return db.bolt.Close() }
 
+// Wait returns ErrBroken with its cause once a commit has failed, whoever asked for it, and nil at the end of ctx: whoever runs
+// the process ends it by that.
+func (db *DB) Wait(ctx context.Context) error {
+	select {
+	case <-db.broken:
+		return db.cause
+	case <-ctx.Done():
+		return nil
+	}
+}
+
 // Path is the file's path.
 func (db *DB) Path() string { return db.bolt.Path() }
 
@@ -216,20 +232,22 @@ func (db *DB) view(f func(v view) error) error {
 }
 
 // update runs f in a transaction. After a failed commit there is no other: bbolt might build it on pages that never
-// reached the disk.
+// reached the disk. Hence writer, too: bbolt lets the next one begin before it says that a commit failed.
 func (db *DB) update(f func(v view) error) error {
+	db.writer.Lock()
+	defer db.writer.Unlock()
+	if db.cause != nil {
+		return db.cause
+	}
 	var refused error
 	err := db.bolt.Update(func(tx *bolt.Tx) error {
-		if db.broken.Load() {
-			refused = ErrBroken
-		} else {
-			refused = f(view{tx, db.sealer})
-		}
+		refused = f(view{tx, db.sealer})
 		return refused
 	})
 	if err != nil && refused == nil {
-		db.broken.Store(true)
-		return fmt.Errorf("%w: %w", ErrBroken, err)
+		db.cause = fmt.Errorf("%w: %w: make room or replace the disk, and start again", ErrBroken, err)
+		close(db.broken)
+		return db.cause
 	}
 	return err
 }

@@ -62,6 +62,8 @@ type Status struct {
 	Storage     Storage              `json:"storage"`
 	Reading     Reading              `json:"reading"`
 	DICOM       DICOM                `json:"dicom"`
+	// Folders are those of which all files wait, by name, with the reason: it names no file.
+	Folders map[string]string `json:"folders,omitempty"`
 	// Held are files that stay at their door, by path, with the reason.
 	Held map[string]string `json:"held,omitempty"`
 }

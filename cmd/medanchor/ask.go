@@ -77,6 +77,9 @@ func showDoors(w io.Writer, s control.Status) {
 		fmt.Fprintf(w, "spool\t%d objects, %.1f MB, wait for the vault; %s\n", d.Spooled, float64(d.SpooledBytes)/1e6,
 			cmp.Or(d.Trouble, "they are safe"))
 	}
+	for _, name := range slices.Sorted(maps.Keys(s.Folders)) {
+		fmt.Fprintf(w, "folder\t%s: %s\n", name, s.Folders[name])
+	}
 	fmt.Fprintf(w, "storage\t%.1f GB free at %s\n", float64(s.Storage.FreeBytes)/1e9, s.Storage.Data)
 	if s.Storage.Full != "" {
 		fmt.Fprintf(w, "storage\tnothing is taken in: %s\n", s.Storage.Full)

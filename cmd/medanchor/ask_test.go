@@ -25,6 +25,15 @@ func TestStatusShowsTheDoors(t *testing.T) {
 		"a full disk": {
 			control.Status{Storage: control.Storage{Full: "free 3 GiB there"}}, []string{"nothing is taken in: free 3 GiB there"}, "",
 		},
+		"folders in trouble": {
+			control.Status{Folders: map[string]string{"letters": "mount it, or create it", "scans": "permission denied"}},
+			[]string{
+				"folder       letters: mount it, or create it\n",
+				"folder       scans: permission denied\n",
+			},
+			"held",
+		},
+		"folders that are well": {control.Status{Folders: map[string]string{}}, nil, "folder"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out strings.Builder

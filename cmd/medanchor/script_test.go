@@ -10,16 +10,21 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"math/big"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
 
 	"github.com/medanchor/medanchor/appliance"
 	"github.com/medanchor/medanchor/appliance/control"
@@ -61,6 +66,10 @@ func TestScripts(t *testing.T) {
 			"wallet":     identityFolder,
 			"first-item": firstItem,
 			"edit":       edit,
+
+			"disk-full":   diskFull,
+			"at-a-port":   atAPort,
+			"wait-metric": waitMetric,
 		},
 		RequireExplicitExec: true,
 	})
@@ -257,6 +266,39 @@ func edit(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("%q stands %d times in %s", args[1], strings.Count(text, args[1]), args[0])
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Replace(text, args[1], args[2], 1)), 0o600))
+}
+
+// diskFull has every write to a file fail from now on, for the process that runs in the background: its files may not grow
+// beyond nothing.
+func diskFull(ts *testscript.TestScript, _ bool, _ []string) {
+	for _, daemon := range ts.BackgroundCmds() {
+		ts.Check(unix.Prlimit(daemon.Process.Pid, unix.RLIMIT_FSIZE, &unix.Rlimit{}, nil))
+	}
+}
+
+// atAPort has the appliance of medanchor.yaml serve its metrics at a port that is free now, and $LISTEN say so.
+func atAPort(ts *testscript.TestScript, _ bool, _ []string) {
+	var config net.ListenConfig
+	free, err := config.Listen(context.Background(), "tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Setenv("LISTEN", free.Addr().String())
+	ts.Check(free.Close())
+	edit(ts, false, []string{"medanchor.yaml", "\nlisten: 127.0.0.1:0\n", "\nlisten: " + ts.Getenv("LISTEN") + "\n"})
+}
+
+// waitMetric waits until the metrics at $LISTEN have a line: wait-metric LINE.
+func waitMetric(ts *testscript.TestScript, _ bool, args []string) {
+	eventually(ts, func(ctx context.Context) bool {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+ts.Getenv("LISTEN")+"/metrics", http.NoBody)
+		ts.Check(err)
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			return false
+		}
+		defer response.Body.Close()
+		text, err := io.ReadAll(response.Body)
+		return err == nil && slices.Contains(strings.Split(string(text), "\n"), args[0])
+	})
 }
 
 // waitFile waits until a file is there.
