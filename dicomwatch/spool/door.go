@@ -1,7 +1,6 @@
 package spool
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,8 +15,23 @@ import (
 
 // opened is an object that is being read.
 type opened struct {
-	io.ReaderAt
-	file dir.File // nil if it stays open
+	plain  io.ReaderAt
+	sealed *source
+	file   dir.File // nil if it stays open
+}
+
+// ReadAt implements io.ReaderAt.
+func (o *opened) ReadAt(b []byte, off int64) (int, error) {
+	n, err := o.plain.ReadAt(b, off)
+	if err != nil && !errors.Is(err, io.EOF) && o.sealed.failed() == nil {
+		err = damaged(err)
+	}
+	return n, err
+}
+
+// damaged is what is said of an object that the disk gives, and that does not decrypt.
+func damaged(err error) error {
+	return fmt.Errorf("%w: %w: move its file out of the spool folder, restart, and have the device send it again", errDamaged, err)
 }
 
 // Close implements io.Closer.
@@ -43,12 +57,17 @@ func (s *Spool) Open(c document.Claim) (document.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open an object in the spool: %w", err)
 	}
-	src := &source{file: file}
-	plain, _, err := s.Cipher.OpenAt(o.key, o.payload(src), o.payloadSize())
-	if err = cmp.Or(src.failed(), err); err != nil { // age reads further than it needs to, and says nothing of what fails there
+	sealed := &source{file: file}
+	plain, _, err := s.Cipher.OpenAt(o.key, o.payload(sealed), o.payloadSize())
+	if failed := sealed.failed(); failed != nil {
+		err = failed // age reads further than it needs to, and says nothing of what fails there
+	} else if err != nil {
+		err = damaged(err)
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open an object in the spool: %w", err), (&opened{file: own}).Close())
 	}
-	return &opened{plain, own}, nil
+	return &opened{plain, sealed, own}, nil
 }
 
 // file is the object's open file; own is the same if it is the caller's to close.

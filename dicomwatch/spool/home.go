@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -214,23 +215,27 @@ func (s *Spool) loaded(found []*object, aside map[string]error, torn int) {
 		s.Log.Info("objects that a stop cut short are removed: their senders have no success, and send them again",
 			"door", s.Name, "objects", torn)
 	}
-	if len(aside) > 0 && len(s.aside) == 0 {
-		s.Log.Error("objects in the spool cannot be opened, and are kept", "door", s.Name, "objects", len(aside), "err", first(aside))
-	}
-	s.aside = aside
+	s.setAside(aside)
 }
 
-// first is the error of the first name.
-func first(aside map[string]error) error {
-	names := make([]string, 0, len(aside))
-	for name := range aside {
-		names = append(names, name)
+// maxNamed is how many of the files that cannot be opened are named at once.
+const maxNamed = 16
+
+// setAside remembers what cannot be opened, and names it whenever it is other files than before. The caller holds s.mu.
+func (s *Spool) setAside(aside map[string]error) {
+	before := s.aside
+	s.aside = aside
+	names := slices.Sorted(maps.Keys(aside))
+	if len(names) == 0 || slices.Equal(names, slices.Sorted(maps.Keys(before))) {
+		return
 	}
-	if len(names) == 0 {
-		return nil
-	}
-	return aside[slices.Min(names)]
+	s.Log.Error("objects in the spool cannot be opened, and are kept: put back what belongs together, or move their files out of "+
+		"the folder, and have the device send them again", "door", s.Name, "objects", len(names),
+		"files", names[:min(len(names), maxNamed)], "err", aside[names[0]])
 }
+
+// first is the error of the first name, of which there must be one.
+func first(aside map[string]error) error { return aside[slices.Min(slices.Collect(maps.Keys(aside)))] }
 
 // remove removes a file that no object is in, now or later.
 func (s *Spool) remove(h *home, name string) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -153,12 +154,14 @@ func TestAnotherKeyOpensNothingAndRemovesNothing(t *testing.T) {
 	})
 }
 
-// Damage inside an object shows when it is read: it stays in the spool, and is said.
+// Damage inside an object shows when it is read: it stays in the spool, and is said, with what its user needs to end it.
 func TestAChangedChunkIsNeverDelivered(t *testing.T) {
 	o := options(t)
 	name, whole := spooled(t, o, content(1, 3*chunk+1000))
 	whole[len(whole)/2] ^= 1
 	put(t, o, name, whole)
+	var log bytes.Buffer
+	o.Log = slog.New(slog.NewTextHandler(&log, nil))
 	synctest.Test(t, func(t *testing.T) {
 		p := &pipeline{}
 		s := start(t, o, p)
@@ -167,6 +170,88 @@ func TestAChangedChunkIsNeverDelivered(t *testing.T) {
 		synctest.Wait()
 		if err := stop(); err != nil || len(p.contents()) != 0 || s.Err() == nil || len(files(t, o.Path)) != 1 {
 			t.Errorf("Run %v, %d objects, Err %v, files %v", err, len(p.contents()), s.Err(), files(t, o.Path))
+		}
+		const remedy = "move its file out of the spool folder, restart, and have the device send it again"
+		for _, want := range []string{name, sent.Calling, remedy} {
+			if strings.Count(log.String(), want) != 1 {
+				t.Errorf("%s is not said once: %s", want, log.String())
+			}
+		}
+		if err := s.Err(); !strings.HasSuffix(err.Error(), remedy) {
+			t.Errorf("Err = %v", err)
+		}
+	})
+}
+
+// What cannot be mended is found by its name in the log, and is at an end once it is moved away.
+func TestWhatWasPutAsideCanBeMovedAway(t *testing.T) {
+	o := options(t)
+	name, whole := spooled(t, o, content(1, 1000))
+	whole[100] ^= 1
+	put(t, o, name, whole)
+	var log bytes.Buffer
+	o.Log = slog.New(slog.NewTextHandler(&log, nil))
+	synctest.Test(t, func(t *testing.T) {
+		s := start(t, o, &pipeline{})
+		stop := run(t.Context(), s)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if err := s.Err(); err == nil || !strings.HasSuffix(err.Error(), "have the device send them again") {
+			t.Errorf("Err = %v", err)
+		}
+		if strings.Count(log.String(), name) != 1 || !strings.Contains(log.String(), "have the device send them again") {
+			t.Errorf("its name is not said once, with what to do: %s", log.String())
+		}
+		if err := os.Rename(filepath.Join(o.Path, name), filepath.Join(t.TempDir(), name)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(6 * time.Second) // Options.Recheck, and a little
+		synctest.Wait()
+		if err := errors.Join(stop(), s.Err()); err != nil {
+			t.Errorf("once it is moved away: %v", err)
+		}
+	})
+}
+
+// Of many that do not open some are named; of the rest, once these are moved away.
+func TestNotAllThatIsPutAsideIsNamedAtOnce(t *testing.T) {
+	const all = 40
+	o := options(t)
+	other := o
+	other.Sealer = newVault(t)
+	s := start(t, other, &pipeline{})
+	for n := range all {
+		if err := send(t.Context(), s, content(n, 100)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var log bytes.Buffer
+	o.Log = slog.New(slog.NewTextHandler(&log, nil))
+	synctest.Test(t, func(t *testing.T) {
+		stop := run(t.Context(), start(t, o, &pipeline{}))
+		for left := all; left > 0; left = len(files(t, o.Path)) {
+			if strings.Count(log.String(), "level=ERROR") != 1 || !strings.Contains(log.String(), fmt.Sprintf("objects=%d", left)) {
+				t.Errorf("of %d: %s", left, log.String())
+			}
+			named := 0
+			for _, name := range files(t, o.Path) {
+				if !strings.Contains(log.String(), name) {
+					continue
+				}
+				named++
+				if err := os.Remove(filepath.Join(o.Path, name)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if named == 0 || named > 20 {
+				t.Fatalf("%d of %d are named", named, left)
+			}
+			log.Reset()
+			time.Sleep(time.Minute)
+			synctest.Wait()
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
 		}
 	})
 }

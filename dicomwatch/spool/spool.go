@@ -184,7 +184,8 @@ func (s *Spool) Err() error {
 	}
 	if n := len(s.aside); n > 0 {
 		errs = append(errs, fmt.Errorf("%d objects in the spool folder %s cannot be opened, and are kept there: %w; if the vault's "+
-			"key or the disk was replaced, put back what belongs together", n, s.Path, first(s.aside)))
+			"key or the disk was replaced, put back what belongs together, or move the files that the log names out of the folder, "+
+			"and have the device send them again", n, s.Path, first(s.aside)))
 	}
 	if n, last := s.heldBack(); n > 0 {
 		errs = append(errs, fmt.Errorf("%d objects in the spool were not taken, and are tried again: %w", n, last))
