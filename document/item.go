@@ -99,6 +99,9 @@ type Metadata struct {
 	Expected int `json:"expected,omitempty"`
 	// PixelOffset is where the value of the pixel data begins in the file (PS3.5 §8); 0 if there is none, or it is not known.
 	PixelOffset int64 `json:"pixel_offset,omitempty"`
+	// Incomplete says that a DICOM file ends between two elements where more would be likely: in its header, or before the pixels
+	// of an image that it describes. It may be whole all the same.
+	Incomplete bool `json:"incomplete,omitempty"`
 	// Parser says which reader understood the file ("dicom", "header", "pdf", "text"), for diagnosis.
 	Parser string `json:"parser,omitempty"`
 	// Problem is set when the file could not be understood; the bytes are kept all the same.

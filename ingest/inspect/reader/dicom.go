@@ -21,6 +21,12 @@ func readDICOM(src io.ReaderAt, size int64, mode wire.Mode) document.Metadata {
 	if err = errors.Join(err, valuesErr); err == nil && mode == wire.Full && h.libraryCanRead() {
 		m, err = confirm(m, h, src)
 	}
+	switch {
+	case err != nil: // what is missing may name another issuer
+		m.Patient, m.StudyUID, m.SeriesUID, m.InstanceUID = document.PatientID{}, "", "", ""
+	case h.last.group() < lastGroup: // it may have been cut before the issuer
+		m.Patient = document.PatientID{}
+	}
 	judge(&m, h, err)
 	if !m.Problem.Understood() || m.DatasetOffset >= size {
 		m.DatasetOffset, m.PixelOffset = 0, 0 // nothing may be left out of the digest of what was not read to its end
@@ -32,6 +38,7 @@ func readDICOM(src io.ReaderAt, size int64, mode wire.Mode) document.Metadata {
 func (h header) metadata() (document.Metadata, error) {
 	m := document.Metadata{
 		Format: document.FormatDICOM, Parser: "header", DatasetOffset: h.dataset, PixelOffset: h.pixels,
+		Incomplete: h.incomplete(),
 	}
 	syntax := uidValue(h.values[tagTransferSyntax])
 	if !wire.Clean(syntax, wire.MaxUID) {
@@ -40,6 +47,11 @@ func (h header) metadata() (document.Metadata, error) {
 	m.TransferSyntaxUID = syntax
 	sets := repertoires(h.values[tagCharacterSet])
 	return m, fill(&m, func(t tag) string { return sets.text(h.values[t], t.delimiters()) })
+}
+
+// incomplete tells whether the elements end where more would be likely: in the header, or before the pixels of an image.
+func (h header) incomplete() bool {
+	return !h.imaged && !h.directory && (h.described || h.last.group() <= lastGroup)
 }
 
 // judge sets the problem. The order matters: a file that ends early says so, whatever else it lacks.

@@ -44,6 +44,16 @@ func fragments(e *encoder) {
 	e.head(tagItemsEnd, "", 0)
 }
 
+// issuerSequence writes an Issuer of Patient ID Qualifiers Sequence with an item of defined length.
+func issuerSequence(universal, kind string) func(*encoder) {
+	return func(e *encoder) {
+		inner := &encoder{order: e.order, implicit: e.implicit}
+		inner.put(tagUniversalID, "UT", universal).put(tagUniversalType, "CS", kind)
+		e.head(tagQualifiers, "SQ", undefinedLength).head(tagItem, "", uint32(inner.Len())).Write(inner.Bytes())
+		e.head(tagItemsEnd, "", 0)
+	}
+}
+
 func TestDICOM(t *testing.T) {
 	want := document.Metadata{
 		Format: document.FormatDICOM, Patient: document.PatientID{Issuer: "NHS", Identifier: "9990000018"},
@@ -142,7 +152,7 @@ func TestDICOM(t *testing.T) {
 			}
 			careful := read(t, data, wire.Careful)
 			for _, m := range []*document.Metadata{&got, &careful} {
-				m.Parser, m.Detail, m.DatasetOffset, m.TransferSyntaxUID, m.PixelOffset = "", "", 0, "", 0
+				m.Parser, m.Detail, m.DatasetOffset, m.TransferSyntaxUID, m.PixelOffset, m.Incomplete = "", "", 0, "", 0, false
 				if !reflect.DeepEqual(*m, want) {
 					t.Errorf("got  %+v\nwant %+v", *m, want)
 				}
@@ -152,13 +162,22 @@ func TestDICOM(t *testing.T) {
 }
 
 func TestDICOMProblems(t *testing.T) {
+	// A header that was not read to its end says nothing of whose the object is, or which: what is missing may name another
+	// issuer. Where it was, a person is shown what it says.
+	const oid = "1.2.36.146.595.217.0.1"
+	cut := func(t tag, vr string) func([]byte) []byte { // before the element
+		return func(b []byte) []byte {
+			return b[:bytes.Index(b, (&encoder{order: binary.LittleEndian}).head(t, vr, 0).Bytes()[:6])]
+		}
+	}
 	for name, c := range map[string]struct {
 		bend func(*file)
 		edit func([]byte) []byte
 		want document.Reason
+		kept bool // it says all the same whose it is
 	}{
 		"no patient": {bend: func(f *file) { f.patient = " " }, want: document.ReasonNoPatient},
-		"no study":   {bend: func(f *file) { f.study = "" }, want: document.ReasonNoInstance},
+		"no study":   {bend: func(f *file) { f.study = "" }, want: document.ReasonNoInstance, kept: true},
 		"a directory by its class": {
 			bend: func(f *file) { f.patient, f.study, f.class, f.media = "", "", "", mediaDirectory },
 			want: document.ReasonMediaDirectory,
@@ -187,7 +206,93 @@ func TestDICOMProblems(t *testing.T) {
 			want: document.ReasonNotUnderstood,
 		},
 		"pixels cut": {
-			edit: func(b []byte) []byte { return b[:len(b)-1] }, want: document.ReasonTruncated,
+			edit: func(b []byte) []byte { return b[:len(b)-1] }, want: document.ReasonTruncated, kept: true,
+		},
+		"cut behind the Patient ID": {edit: cut(tagIssuer, "LO"), want: document.ReasonNoInstance},
+		"cut in the issuer": {
+			edit: func(b []byte) []byte { return append(cut(tagIssuer, "LO")(b), 0x10, 0, 0x21, 0, 'L', 'O', 4, 0, 'N') },
+			want: document.ReasonTruncated,
+		},
+		"cut behind the issuer's name": {
+			bend: func(f *file) { f.early = issuerSequence(oid, "ISO") }, edit: cut(tagQualifiers, "SQ"),
+			want: document.ReasonNoInstance,
+		},
+		"cut in the issuer's sequence": {
+			bend: func(f *file) { f.early = issuerSequence(oid, "ISO") },
+			edit: func(b []byte) []byte { return b[:bytes.Index(b, []byte(oid))+2] }, want: document.ReasonTruncated,
+		},
+		"issuer too long": {
+			bend: func(f *file) { f.issuer = strings.Repeat("9", 300) }, want: document.ReasonNotUnderstood,
+		},
+		"issuer longer than a value": {
+			bend: func(f *file) { f.issuer = strings.Repeat("9", 5000) }, want: document.ReasonNotUnderstood,
+		},
+		"issuer not clean": {
+			bend: func(f *file) { f.charset, f.issuer = `\ISO 2022 IR 87`, "\x1b$B;" }, want: document.ReasonNotUnderstood,
+		},
+		"readers differ": { // the library takes it for a number
+			bend: func(f *file) { f.issuer, f.early = "", func(e *encoder) { e.put(tagIssuer, "US", "NHS ") } }, want: document.ReasonNotUnderstood,
+		},
+		"stray delimiter in the header": {
+			bend: func(f *file) { f.before = func(e *encoder) { e.head(tagItemsEnd, "", 0) } }, want: document.ReasonNotUnderstood,
+		},
+		"stray delimiter behind the first elements": {
+			bend: func(f *file) {
+				f.before = func(e *encoder) { e.put(0x00080001, "UL", "1234").head(tagItemsEnd, "", 0) }
+			},
+			want: document.ReasonNotUnderstood,
+		},
+		"padding in the header": {
+			bend: func(f *file) {
+				f.before = func(e *encoder) { e.put(0x00080001, "UL", "1234").put(0xFFFCFFFC, "OB", "pad ") }
+			},
+			want: document.ReasonNotUnderstood,
+		},
+		"stray delimiter, then pixels cut": {
+			bend: func(f *file) {
+				f.after = func(e *encoder) {
+					e.put(0x00280010, "US", "12").head(tagItemsEnd, "", 0).put(tagPixels, "OW", "pixels")
+				}
+			},
+			edit: func(b []byte) []byte { return b[:len(b)-1] }, want: document.ReasonTruncated, kept: true,
+		},
+		"padding, then pixels cut": {
+			bend: func(f *file) {
+				f.after = func(e *encoder) { e.put(0xFFFCFFFC, "OB", "pad ").put(tagPixels, "OW", "pixels") }
+			},
+			edit: func(b []byte) []byte { return b[:len(b)-1] }, want: document.ReasonTruncated, kept: true,
+		},
+		"out of order, then pixels cut": {
+			bend: func(f *file) {
+				f.after = func(e *encoder) {
+					e.put(0x00280010, "US", "12").put(0x00280002, "US", "12").put(tagPixels, "OW", "pixels")
+				}
+			},
+			edit: func(b []byte) []byte { return b[:len(b)-1] }, want: document.ReasonTruncated, kept: true,
+		},
+		"private group behind the pixels, cut": {
+			bend: func(f *file) {
+				f.after = func(e *encoder) { e.put(tagPixels, "OW", "pixels").put(0x7FE10010, "LO", "SOMEBODY") }
+			},
+			edit: func(b []byte) []byte { return b[:len(b)-1] }, want: document.ReasonTruncated, kept: true,
+		},
+		"private group behind the pixels, cut in a head": {
+			bend: func(f *file) {
+				f.after = func(e *encoder) { e.put(tagPixels, "OW", "pixels").put(0x7FE10010, "LO", "SOMEBODY") }
+			},
+			edit: func(b []byte) []byte { return b[:len(b)-8-3] }, want: document.ReasonTruncated, kept: true,
+		},
+		"private group in place of pixels, cut": {
+			bend: func(f *file) {
+				f.after = func(e *encoder) { e.put(0x7FE10010, "LO", "SOMEBODY").put(0x7FE11001, "OB", "data") }
+			},
+			edit: func(b []byte) []byte { return b[:len(b)-1] }, want: document.ReasonTruncated, kept: true,
+		},
+		"private group in place of pixels, cut in a head": {
+			bend: func(f *file) {
+				f.after = func(e *encoder) { e.put(0x7FE10010, "LO", "SOMEBODY").put(0x7FE11001, "OB", "data") }
+			},
+			edit: func(b []byte) []byte { return b[:len(b)-4-7] }, want: document.ReasonTruncated, kept: true,
 		},
 		"cut in the header": {
 			edit: func(b []byte) []byte { return b[:300] }, want: document.ReasonTruncated,
@@ -197,18 +302,49 @@ func TestDICOMProblems(t *testing.T) {
 		},
 		"fragments cut": {
 			bend: func(f *file) { f.syntax, f.after = "1.2.840.10008.1.2.4.90", fragments },
-			edit: func(b []byte) []byte { return b[:len(b)-10] }, want: document.ReasonTruncated,
+			edit: func(b []byte) []byte { return b[:len(b)-10] }, want: document.ReasonTruncated, kept: true,
 		},
 		"delimiter cut": {
 			bend: func(f *file) { f.syntax, f.after = "1.2.840.10008.1.2.4.90", fragments },
-			edit: func(b []byte) []byte { return b[:len(b)-8] }, want: document.ReasonTruncated,
+			edit: func(b []byte) []byte { return b[:len(b)-8] }, want: document.ReasonTruncated, kept: true,
 		},
 		"deflated cut": {
 			bend: func(f *file) { f.syntax = deflatedExplicitVRLittleEndian },
-			edit: func(b []byte) []byte { return b[:len(b)-4] }, want: document.ReasonTruncated,
+			edit: func(b []byte) []byte { return b[:len(b)-4] }, want: document.ReasonTruncated, kept: true,
 		},
 		"two patients": {
 			bend: func(f *file) { f.between = func(e *encoder) { e.put(tagPatientID, "LO", "ANOTHER") } },
+			want: document.ReasonNotUnderstood,
+		},
+		"two patients, behind the header": {
+			bend: func(f *file) {
+				f.after = func(e *encoder) {
+					e.put(0x00280010, "US", "12").put(tagPatientID, "LO", "ANOTHER").put(tagPixels, "OW", "pixels")
+				}
+			},
+			want: document.ReasonNotUnderstood,
+		},
+		"two issuers, behind the header": {
+			bend: func(f *file) {
+				f.after = func(e *encoder) {
+					e.put(0x00280010, "US", "12").put(0x00280002, "US", "12").put(tagIssuer, "LO", "OTHER")
+				}
+			},
+			want: document.ReasonNotUnderstood,
+		},
+		"two patients, behind the pixels": {
+			bend: func(f *file) {
+				f.after = func(e *encoder) { e.put(tagPixels, "OW", "pixels").put(tagPatientID, "LO", "ANOTHER") }
+			},
+			want: document.ReasonNotUnderstood,
+		},
+		"two issuers, behind the trailer": {
+			bend: func(f *file) {
+				f.after = func(e *encoder) {
+					e.put(tagPixels, "OW", "pixels").put(0xFFFCFFFC, "OB", "pad ").put(0x00080005, "CS", "")
+					issuerSequence("1.2.3", "ISO")(e)
+				}
+			},
 			want: document.ReasonNotUnderstood,
 		},
 		"identifier too long": {
@@ -247,8 +383,21 @@ func TestDICOMProblems(t *testing.T) {
 			if c.edit != nil {
 				data = c.edit(data)
 			}
-			if got := read(t, data, wire.Full); got.Problem != c.want || got.Format != document.FormatDICOM {
-				t.Errorf("got %q (%s), want %q", got.Problem, got.Detail, c.want)
+			for _, mode := range []wire.Mode{wire.Full, wire.Careful} {
+				got := read(t, data, mode)
+				if got.Problem != c.want && !(name == "readers differ" && mode == wire.Careful) || got.Format != document.FormatDICOM {
+					t.Errorf("got %q (%s), want %q", got.Problem, got.Detail, c.want)
+				}
+				whose := got.Patient.Identifier != ""
+				which := got.StudyUID+got.SeriesUID+got.InstanceUID != ""
+				switch {
+				case c.kept && !whose:
+					t.Errorf("it does not say whose it is: %+v", got)
+				case !c.kept && got.Problem != "" && whose:
+					t.Errorf("it says whose it is: %+v", got)
+				case !c.kept && !got.Problem.Understood() && which:
+					t.Errorf("it says which it is: %+v", got)
+				}
 			}
 		})
 	}
@@ -270,10 +419,71 @@ func TestCutAnywhere(t *testing.T) {
 				(m.Patient != whole.Patient || m.InstanceUID != whole.InstanceUID || m.StudyUID != whole.StudyUID) {
 				t.Errorf("%s, cut to %d: %+v", f.Name, at, m)
 			}
+			if m.Patient != (document.PatientID{}) && m.Patient != whole.Patient {
+				t.Errorf("%s, cut to %d: another patient: %+v", f.Name, at, m)
+			}
 			if m.Problem != "" && !m.Problem.Understood() && m.DatasetOffset+m.PixelOffset != 0 {
 				t.Errorf("%s, cut to %d: offsets of what was not understood: %+v", f.Name, at, m)
 			}
 		}
+	}
+}
+
+// TestIncomplete: what ends between two elements may be whole, and may be the beginning of more.
+func TestIncomplete(t *testing.T) {
+	rows := func(e *encoder) {
+		e.put(0x00280002, "US", "12").put(0x00280010, "US", "12").put(0x00280011, "US", "12")
+	}
+	for name, c := range map[string]struct {
+		after func(*encoder)
+		want  bool
+	}{
+		"image":                    {func(e *encoder) { rows(e); e.put(tagPixels, "OW", "pixels") }, false},
+		"image of floats":          {func(e *encoder) { rows(e); e.put(tagFloatPixels, "OF", "pixels") }, false},
+		"image, encapsulated":      {func(e *encoder) { rows(e); fragments(e) }, false},
+		"before the pixels":        {rows, true},
+		"behind Samples per Pixel": {func(e *encoder) { e.put(0x00280002, "US", "12") }, true},
+		"before private pixels":    {func(e *encoder) { rows(e); e.put(0x00291010, "OB", "data") }, true},
+		"behind the header":        {func(*encoder) {}, true},
+		"report":                   {func(e *encoder) { e.put(0x0040A491, "CS", "COMPLETE") }, false},
+		"an icon's":                {func(e *encoder) { icon(e); e.put(0x0040A491, "CS", "COMPLETE") }, false},
+	} {
+		for _, syntax := range []string{"1.2.840.10008.1.2.1", deflatedExplicitVRLittleEndian} {
+			t.Run(name+" "+syntax, func(t *testing.T) {
+				f := good()
+				f.syntax, f.after = syntax, c.after
+				if got := read(t, f.encode(t), wire.Full); got.Incomplete != c.want || got.Problem != "" {
+					t.Errorf("got %+v, want %v", got, c.want)
+				}
+			})
+		}
+	}
+	f := good()
+	f.after = func(e *encoder) { rows(e); e.put(tagPixels, "OW", "pixels") }
+	data := f.encode(t)
+	for at := bytes.Index(data, []byte("2.25.3")); at < len(data); at++ {
+		if m := read(t, data[:at], wire.Careful); m.Problem != document.ReasonTruncated && !m.Incomplete {
+			t.Errorf("cut to %d of %d it passes for whole: %+v", at, len(data), m)
+		}
+	}
+}
+
+// TestPaddingAtTheEnd: up to seven NULs are no element, and nothing is missing.
+func TestPaddingAtTheEnd(t *testing.T) {
+	for _, syntax := range []string{"1.2.840.10008.1.2.1", implicitVRLittleEndian, deflatedExplicitVRLittleEndian} {
+		for n := range 8 {
+			f := good()
+			f.syntax, f.trailing = syntax, strings.Repeat("\x00", n)
+			f.after = func(e *encoder) { e.put(0x0040A491, "CS", "COMPLETE") }
+			if m := read(t, f.encode(t), wire.Full); m.Problem != "" || m.Detail != "" {
+				t.Errorf("%s, %d NULs: %q (%s)", syntax, n, m.Problem, m.Detail)
+			}
+		}
+	}
+	f := good()
+	f.after, f.trailing = func(e *encoder) { e.put(0x0040A491, "CS", "COMPLETE") }, "\x00\x00\x01"
+	if m := read(t, f.encode(t), wire.Full); m.Problem != document.ReasonTruncated {
+		t.Errorf("other bytes: %q", m.Problem)
 	}
 }
 
@@ -585,10 +795,11 @@ func TestManyFragments(t *testing.T) {
 		want      document.Reason
 		detail    string
 	}{
-		"all":        {20_000, false, "", ""},
-		"cut":        {20_000, true, document.ReasonTruncated, "ends early"},
-		"too many":   {50_000, false, "", "unchecked"},
-		"cut behind": {50_000, true, "", "unchecked"},
+		"all":      {20_000, false, "", ""},
+		"cut":      {20_000, true, document.ReasonTruncated, "ends early"},
+		"too many": {50_000, false, "", ""},
+		// Nothing tells that it is whole.
+		"too many, cut": {50_000, true, document.ReasonTruncated, "ends early"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := good()
@@ -607,7 +818,8 @@ func TestManyFragments(t *testing.T) {
 			data := f.encode(t)
 			count := &counting{ReaderAt: bytes.NewReader(data)}
 			m := readDICOM(count, int64(len(data)), wire.Full)
-			if m.Problem != c.want || !strings.Contains(m.Detail, c.detail) || (m.PixelOffset > 0) != (c.want == "") {
+			if m.Problem != c.want || !strings.Contains(m.Detail, c.detail) || (m.Detail == "") != (c.detail == "") ||
+				(m.PixelOffset > 0) != (c.want == "") {
 				t.Errorf("got %+v", m)
 			}
 			if count.calls > wire.MaxAsks || count.bytes > wire.MaxRead {

@@ -2,10 +2,12 @@ package reader
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // Transfer syntaxes that change how the dataset is encoded (PS3.5 §10 and annex A); every other one, known or not, is
@@ -36,12 +38,21 @@ type header struct {
 	dataset   int64 // where the dataset begins in the file, after group 0002; 0 if that is not known
 	end       int64 // where the elements up to lastGroup end in the file; 0 for a deflated dataset
 	pixels    int64 // where the value of the pixel data begins in the file; 0 if that is not known
+	last      tag   // the last element at the top level that stands in order
+	described bool  // it describes an image (PS3.3 C.7.6.3)
+	imaged    bool  // it has pixel data: what does not fit behind them is no part of the dataset
 	// rest is why the elements after that could not be walked; nil if they could.
 	rest error
 }
 
-// errMalformed means that the bytes are not what DICOM says stands there.
-var errMalformed = errors.New("not a DICOM data element")
+var (
+	// errMalformed means that the bytes are not what DICOM says stands there.
+	errMalformed = errors.New("not a DICOM data element")
+	// errTwoObjects means that behind the header something says again whose the object is, or which.
+	errTwoObjects = errors.New("the patient or the object's UIDs stand in it twice")
+	// errTrailing means that what is behind the pixels is no part of the dataset.
+	errTrailing = errors.New("not of the dataset")
+)
 
 // scanner walks the elements of one dataset.
 type scanner struct {
@@ -110,7 +121,7 @@ func scanDeflated(h *header, packed io.Reader) error {
 	if err := s.dataset(&inner, 0); err != nil {
 		return err
 	}
-	h.directory, h.rest = inner.directory, inner.rest
+	h.directory, h.rest, h.last, h.described, h.imaged = inner.directory, inner.rest, inner.last, inner.described, inner.imaged
 	if err := data.finish(); h.rest == nil || errors.Is(err, errCorrupt) {
 		h.rest = err
 	}
@@ -165,46 +176,76 @@ func (s *scanner) correct(off int64) {
 	s.explicit = isVR(vr) || s.explicit && (oddVR(vr) || futureVR(b[4:]))
 }
 
-// dataset walks the elements at the top level. Only the part up to lastGroup can fail it; trouble in the rest goes to
-// h.rest.
+// dataset walks the elements at the top level. Only the part up to lastGroup can fail it, and what contradicts that part;
+// other trouble in the rest goes to h.rest.
 func (s *scanner) dataset(h *header, off int64) error {
 	err := s.walk(h, off)
 	h.future = s.future
-	if err == nil || h.end > 0 {
+	if h.end > 0 && !errors.Is(err, errTwoObjects) {
 		h.rest = err
 		return nil
 	}
 	return err
 }
 
+// walk goes through the elements to the end of the data. Behind the header it goes on past what stands out of order, and
+// says so in the end: what follows may end early, or be another patient's.
 func (s *scanner) walk(h *header, off int64) error {
-	last := tag(0)
+	var disorder error // the first
 	for {
 		if more, err := s.v.more(off); err != nil || !more {
 			h.ended(off, err)
-			return err
+			return cmp.Or(err, disorder)
 		}
 		e, err := s.element(off)
-		if err == nil && e.tag <= last {
-			err = fmt.Errorf("%w: %v after %v", errMalformed, e.tag, last)
+		switch {
+		case err != nil && h.imaged && !s.continues(h, off, err):
+			return disorder
+		case err != nil:
+			return fmt.Errorf("element after %v: %w", h.last, err)
+		case e.tag > h.last && e.tag.group() != tagItem.group():
+			off, err = s.take(h, e, off)
+		default:
+			if !h.imaged {
+				disorder = cmp.Or(disorder, fmt.Errorf("%w: %v after %v", errMalformed, e.tag, h.last))
+			}
+			off, err = s.pass(h, e, disorder)
 		}
-		if err != nil && last >= tagFloatPixels {
-			return nil // what trails the pixels is no part of the dataset
+		if errors.Is(err, errTrailing) {
+			return disorder
 		}
 		if err != nil {
-			return fmt.Errorf("element after %v: %w", last, err)
-		}
-		if e.tag.group() > lastGroup {
-			h.ended(off, nil)
-		}
-		last = e.tag
-		if e.tag > tagPixels && e.tag.group() < groupTrailer {
-			return nil
-		}
-		if off, err = s.take(h, e); err != nil {
 			return fmt.Errorf("element %v: %w", e.tag, err)
 		}
 	}
+}
+
+// continues tells whether what stands behind the pixels is the beginning of an element that belongs there: err is why it is no
+// element.
+func (s *scanner) continues(h *header, off int64, err error) bool {
+	if !errors.Is(err, errTruncated) {
+		return false
+	}
+	b, err := s.v.bytes(off, 4)
+	return err == nil && s.tag(b) > h.last && s.tag(b).group() != tagItem.group()
+}
+
+// pass goes past an element that is out of order, and gives the place behind it.
+func (s *scanner) pass(h *header, e element, disorder error) (int64, error) {
+	switch {
+	case h.end == 0:
+		return 0, disorder
+	case slices.Contains(identities(), e.tag) || e.tag == tagQualifiers:
+		return 0, errTwoObjects
+	case h.imaged && e.tag == 0: // padding
+		return 0, errTrailing
+	}
+	off, err := s.skip(e, 0)
+	if err != nil && h.imaged {
+		return 0, errTrailing
+	}
+	h.imaged = h.imaged || e.tag.pixels()
+	return off, err
 }
 
 // ended notes where the header ends, the first time.
@@ -214,13 +255,18 @@ func (h *header) ended(off int64, err error) {
 	}
 }
 
-// take keeps what matters of an element at the top level and gives the place behind it.
-func (s *scanner) take(h *header, e element) (int64, error) {
+// take keeps what matters of the element that begins at off, at the top level, and gives the place behind it.
+func (s *scanner) take(h *header, e element, off int64) (int64, error) {
+	if h.last = e.tag; e.tag.group() > lastGroup {
+		h.ended(off, nil)
+	}
 	switch {
 	case e.tag == tagDirectory:
 		h.directory = true
+	case e.tag.describesImage():
+		h.described = true
 	case e.tag.pixels():
-		h.pixels = e.value
+		h.pixels, h.imaged = e.value, true
 	case e.tag == tagQualifiers:
 		return s.sequence(e, 1, func(inner *scanner, e element) error {
 			if _, twice := h.values[e.tag]; e.tag != tagUniversalID || twice {
@@ -265,7 +311,7 @@ func (s *scanner) element(off int64) (element, error) {
 		return element{}, err
 	}
 	e := element{
-		tag:    tag(s.order.Uint16(b))<<16 | tag(s.order.Uint16(b[2:])),
+		tag:    s.tag(b),
 		value:  off + 8,
 		length: s.order.Uint32(b[4:]),
 	}
@@ -289,28 +335,44 @@ func (s *scanner) element(off int64) (element, error) {
 	return e, nil
 }
 
+func (s *scanner) tag(b []byte) tag { return tag(s.order.Uint16(b))<<16 | tag(s.order.Uint16(b[2:])) }
+
 // skip gives the place behind an element.
 func (s *scanner) skip(e element, depth int) (int64, error) {
 	if e.length != undefined {
 		return e.end(), s.v.reach(e.end())
 	}
 	if e.tag == tagPixels && depth == 0 {
-		if end, ok := s.endsWithPixels(); ok {
-			return end, nil
-		}
+		return s.fragments(e)
 	}
 	return s.sequence(e, depth+1, nil)
 }
 
-// endsWithPixels looks for the delimiter of encapsulated pixels at the end of the file: a shortcut past what may be many
-// thousands of fragments.
-func (s *scanner) endsWithPixels() (int64, bool) {
-	b, end := s.v.ending(8)
-	if b == nil {
-		return 0, false
+// fragments gives the place behind encapsulated pixels (PS3.5 §A.4). There may be many thousands of them: where the file ends
+// with their delimiter they need not be walked. Of more than can be walked it must stand near the end.
+func (s *scanner) fragments(pixels element) (int64, error) {
+	if end, ok := s.delimiter(pixels, 8); ok {
+		return end, nil
 	}
-	last := tag(s.order.Uint16(b))<<16 | tag(s.order.Uint16(b[2:]))
-	return end, last == tagItemsEnd && s.order.Uint32(b[4:]) == 0
+	end, err := s.sequence(pixels, 1, nil)
+	if !errors.Is(err, errTooLong) {
+		return end, err
+	}
+	if end, ok := s.delimiter(pixels, maxValue); ok {
+		return end, nil
+	}
+	return 0, fmt.Errorf("pixels without their delimiter: %w", errTruncated)
+}
+
+// delimiter looks for that of encapsulated pixels in the last n bytes of the file, and gives the place behind it.
+func (s *scanner) delimiter(pixels element, n int) (int64, bool) {
+	var want [8]byte
+	s.order.PutUint16(want[:], tagItemsEnd.group())
+	s.order.PutUint16(want[2:], uint16(tagItemsEnd&0xFFFF))
+	b, end := s.v.ending(n)
+	at := bytes.LastIndex(b, want[:])
+	end += int64(at - len(b) + len(want))
+	return end, at >= 0 && end > pixels.value
 }
 
 // visit is called for the elements of a sequence's items, with the scanner that walks them.

@@ -35,6 +35,7 @@ const (
 	tagSeries          tag = 0x0020000E
 	tagInstances       tag = 0x00201208 // Number of Study Related Instances
 	tagUniversalID     tag = 0x00400032 // Universal Entity ID, in tagQualifiers only
+	tagUniversalType   tag = 0x00400033 // Universal Entity ID Type, likewise
 	tagTitle           tag = 0x00420010 // Document Title
 
 	lastGroup = 0x0020 // what says whose an object is, and which, ends with this group
@@ -43,10 +44,9 @@ const (
 	tagDoublePixels tag = 0x7FE00009
 	tagPixels       tag = 0x7FE00010
 
-	tagItem      tag = 0xFFFEE000
-	tagItemEnd   tag = 0xFFFEE00D
-	tagItemsEnd  tag = 0xFFFEE0DD
-	groupTrailer     = 0xFFFA // digital signatures (FFFA), padding (FFFC)
+	tagItem     tag = 0xFFFEE000
+	tagItemEnd  tag = 0xFFFEE00D
+	tagItemsEnd tag = 0xFFFEE0DD
 )
 
 func (t tag) group() uint16  { return uint16(t >> 16) } // #nosec G115 -- the upper half
@@ -79,6 +79,9 @@ func (t tag) delimiters() string {
 }
 
 func (t tag) pixels() bool { return t == tagPixels || t == tagFloatPixels || t == tagDoublePixels }
+
+// describesImage tells whether a tag says that pixels are to come: from Samples per Pixel to Columns (PS3.3 C.7.6.3).
+func (t tag) describesImage() bool { return t >= 0x00280002 && t <= 0x00280011 }
 
 // isVR tells whether s is a value representation (PS3.5 §6.2).
 func isVR(s string) bool { return shortVR(s) || longVR(s) }

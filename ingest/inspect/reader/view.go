@@ -2,6 +2,7 @@ package reader
 
 import (
 	"bufio"
+	"bytes"
 	"compress/flate"
 	"errors"
 	"fmt"
@@ -17,15 +18,20 @@ var (
 	errCorrupt = errors.New("cannot be inflated")
 )
 
+// shortest is how many bytes the shortest element has.
+const shortest = 8
+
+func isPadding(b []byte) bool { return len(bytes.Trim(b, "\x00")) == 0 }
+
 // source is the data that a scanner walks. Offsets only ever grow.
 type source interface {
 	// bytes gives n bytes at off, valid until the next call.
 	bytes(off int64, n int) ([]byte, error)
 	// reach fails with errTruncated if the data ends before off.
 	reach(off int64) error
-	// more tells whether there is data at off.
+	// more tells whether there is an element at off. Fewer bytes than any has, and all NUL, are padding.
 	more(off int64) (bool, error)
-	// ending gives the last n bytes and the end's offset; nil if they cannot be had without all that is before.
+	// ending gives the last n bytes, or all, and the end's offset; nil if they cannot be had without all that is before.
 	ending(n int) (b []byte, end int64)
 }
 
@@ -94,9 +100,16 @@ func (v *view) reach(off int64) error {
 	return nil
 }
 
-func (v *view) more(off int64) (bool, error) { return off < v.size, nil }
+func (v *view) more(off int64) (bool, error) {
+	if left := v.size - off; left < shortest {
+		b, err := v.bytes(off, int(left))
+		return !isPadding(b), err
+	}
+	return true, nil
+}
 
 func (v *view) ending(n int) ([]byte, int64) {
+	n = int(min(int64(n), v.size))
 	b := make([]byte, n)
 	if got, _ := v.src.ReadAt(b, v.size-int64(n)); got < n { // beside the buffer, which the walk still needs
 		return nil, 0
@@ -133,9 +146,9 @@ func (f *inflated) reach(off int64) error {
 }
 
 func (f *inflated) more(off int64) (bool, error) {
-	_, err := f.bytes(off, 1)
+	b, err := f.bytes(off, shortest)
 	if errors.Is(err, errEnd) {
-		return false, nil
+		return !isPadding(b), nil
 	}
 	return err == nil, err
 }
