@@ -297,7 +297,10 @@ func TestWhatIsCutIsDiscarded(t *testing.T) {
 			p.send(pdata(pdv(1, isLast, make([]byte, 5000)))[:3000])
 			p.Close()
 		}, scp.EndLost},
-		"release": {func(p *peer) { p.release() }, scp.EndReleased},
+		"release": {func(p *peer) {
+			p.send(wire.AppendPDU(nil, wire.TypeReleaseRQ, make([]byte, 4)))
+			p.aborted(wire.AbortUnexpected)
+		}, scp.EndViolated},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := start(t, scp.Options{})
@@ -309,6 +312,9 @@ func TestWhatIsCutIsDiscarded(t *testing.T) {
 			r.stop()
 			if s := r.Stats(); s.Cut != 1 || s.Stored != 0 || s.Associations != 0 || len(r.spool.objects()) != 0 {
 				t.Errorf("%+v", s)
+			}
+			if !strings.Contains(r.log.String(), "association ended early") {
+				t.Errorf("the log does not tell of it: %s", r.log)
 			}
 			r.silent(t, "1.2.3")
 		})

@@ -60,12 +60,14 @@ func (t *transport) data(mid bool) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch kind {
-	case wire.TypeData:
+	switch {
+	case kind == wire.TypeData:
 		return body, nil
-	case wire.TypeReleaseRQ:
+	case kind == wire.TypeReleaseRQ && mid: // no good end: an object is cut short
+		return nil, &wire.ProtocolError{Reason: wire.AbortUnexpected, What: "it releases the association within a message"}
+	case kind == wire.TypeReleaseRQ:
 		return nil, errReleased
-	case wire.TypeAbort:
+	case kind == wire.TypeAbort:
 		return nil, errAborted
 	default:
 		return nil, &wire.ProtocolError{Reason: wire.AbortUnexpected, What: "a PDU has no place in an association"}
