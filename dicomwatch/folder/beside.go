@@ -11,7 +11,7 @@ import (
 // patientBeside reads whose a file is from its sidecar; ok is false if it waits for one.
 func (f *Folder) patientBeside(at string, c document.Claim) (id document.PatientID, ok bool) {
 	root := f.current()
-	stands, err := lookBeside(root, sidecarsOf(at)...)
+	stands, err := lookBeside(root, sidecarNames(at)...)
 	found := sidecarOf(at, stands)
 	switch {
 	case err != nil:
@@ -66,7 +66,7 @@ func (f *Folder) sameSidecar(root dir.FS, at string, c document.Claim) func() er
 	}
 	before := known.detail().sidecar
 	return func() error {
-		stands, err := lookBeside(root, sidecarsOf(at)...)
+		stands, err := lookBeside(root, sidecarNames(at)...)
 		if err != nil {
 			return fmt.Errorf("look at its sidecar file: %w", err)
 		}

@@ -84,20 +84,17 @@ func (d *disposal) ours(at string, c document.Claim) bool {
 }
 
 // putSidecarsAway puts away all that could speak of the file, used or not: the next file of its name is another's. One that other
-// files share goes with the last of them.
+// files share goes with the last of them, and one that is another's own with that.
 func (d *disposal) putSidecarsAway(at string) error {
+	stands, err := lookBeside(d.root, sidecarNames(at)...)
+	if err != nil {
+		return fmt.Errorf("its sidecar file: %w", err)
+	}
 	for _, name := range sidecarsOf(at) {
-		if name != at+sidecarSuffix && d.shared(at) {
+		if _, ok := stands(name); !ok || anothersOwn(at, name, stands) || name != at+sidecarSuffix && d.shared(at) {
 			continue
 		}
-		_, err := d.root.Stat(name)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err == nil {
-			_, err = d.putAway(name)
-		}
-		if err != nil {
+		if _, err := d.putAway(name); err != nil {
 			return fmt.Errorf("its sidecar file: %w", err)
 		}
 	}

@@ -73,7 +73,7 @@ func (f *Folder) lookAt(ctx context.Context, root dir.FS, at string) {
 		names = append(names, at+readySuffix)
 	}
 	if f.Patient.sidecar {
-		names = append(names, sidecarsOf(at)...)
+		names = append(names, sidecarNames(at)...)
 	}
 	stands, _ := lookBeside(root, names...) // what cannot be told now is told by a scan
 	f.mu.Lock()

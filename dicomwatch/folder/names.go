@@ -55,7 +55,7 @@ func inProgress(name string) bool {
 	return strings.HasPrefix(name, "~$") // Office has the document open
 }
 
-// sidecarsOf are the names that a file's sidecar may have; the first that is there counts.
+// sidecarsOf are the names that a file's sidecar may have; the first that is there, and is no other file's own, counts.
 func sidecarsOf(at string) []string {
 	own, shared := at+sidecarSuffix, stem(at)+sidecarSuffix
 	if own == shared {
@@ -63,6 +63,9 @@ func sidecarsOf(at string) []string {
 	}
 	return []string{own, shared}
 }
+
+// sidecarNames are all names that say which its sidecar is: what stands at its stem may have the shared one for its own.
+func sidecarNames(at string) []string { return append(sidecarsOf(at), stem(at)) }
 
 // stem is a path without the file's extension.
 func stem(at string) string { return strings.TrimSuffix(at, path.Ext(at)) }

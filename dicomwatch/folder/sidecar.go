@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -28,11 +29,19 @@ type beside func(at string) (s stamp, ok bool)
 // sidecarOf finds a file's sidecar.
 func sidecarOf(at string, stands beside) sidecar {
 	for _, name := range sidecarsOf(at) {
-		if s, ok := stands(name); ok {
+		if s, ok := stands(name); ok && !anothersOwn(at, name, stands) {
 			return sidecar{name, s}
 		}
 	}
 	return sidecar{}
+}
+
+// anothersOwn says whether a sidecar has the whole name of another file that is there: report.pdf.patient.json is of report.pdf
+// alone, and not of report.pdf.1 as well.
+func anothersOwn(at, name string, stands beside) bool {
+	owner := strings.TrimSuffix(name, sidecarSuffix)
+	s, _ := stands(owner)
+	return owner != at && s != (stamp{})
 }
 
 // lookBeside asks the directory itself. The error is of what could not be told.

@@ -199,6 +199,61 @@ func TestASharedSidecarGoesWithTheLastFile(t *testing.T) {
 	}
 }
 
+// report.pdf.patient.json is report.pdf's own: it is not what report.pdf.1 shares with others, nor does it go with that.
+func TestAFilesOwnSidecarIsOfThatFileAlone(t *testing.T) {
+	for _, disposal := range []folder.Disposal{folder.Done, folder.Delete} {
+		t.Run(string(disposal), func(t *testing.T) {
+			t.Parallel()
+			o := bySidecar(t)
+			o.Disposal = disposal
+			own := filepath.Join(o.Path, "report.pdf.patient.json")
+			write(t, filepath.Join(o.Path, "report.pdf"), "x")
+			write(t, own, jane)
+			f, in := startFolder(t, o)
+			first := in.next(t)
+			write(t, filepath.Join(o.Path, "report.pdf.1"), "y")
+			eventually(t, "it waits", func() bool { return strings.HasPrefix(f.Held()["report.pdf.1"], "waits for its sidecar file") })
+			in.quiet(t)
+			write(t, filepath.Join(o.Path, "report.pdf.1.patient.json"), `{"identifier": "4712"}`)
+			second := in.next(t)
+			if second.Patient.Identifier != "4712" || first.Patient.Identifier != "4711" {
+				t.Errorf("patients %+v, %+v", first.Patient, second.Patient)
+			}
+			acknowledge(t, second)
+			if !exists(t, own) {
+				t.Fatal("the sidecar of report.pdf went with report.pdf.1")
+			}
+			read(t, first)
+			acknowledge(t, first)
+			if exists(t, own) {
+				t.Error("it did not go with its own file")
+			}
+		})
+	}
+}
+
+// A file that was offered by what seemed to be shared is not read once that turns out to be another's own.
+func TestASharedSidecarBecomesAnothersOwn(t *testing.T) {
+	o := bySidecar(t)
+	write(t, filepath.Join(o.Path, "report.pdf.1"), "y")
+	write(t, filepath.Join(o.Path, "report.pdf.patient.json"), jane)
+	in := start(t, o)
+	d := in.next(t)
+	source, err := d.Door.Open(d.Claim)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer source.Close()
+	write(t, filepath.Join(o.Path, "report.pdf"), "x")
+	if err := source.Unchanged(); !errors.Is(err, document.ErrChanged) {
+		t.Fatalf("Unchanged: %v", err)
+	}
+	acknowledge(t, d)
+	if !exists(t, filepath.Join(o.Path, "report.pdf.patient.json")) {
+		t.Error("the sidecar of report.pdf went with report.pdf.1")
+	}
+}
+
 func TestSidecarsAreFilesWhereNoRuleReadsThem(t *testing.T) {
 	o := options(t)
 	write(t, filepath.Join(o.Path, "a.patient.json"), jane)
