@@ -129,8 +129,11 @@ func (r *Root) MakeDir(name string, perm fs.FileMode) error {
 	return r.in(name, func(fd int, base string) error { return unix.Mkdirat(fd, base, uint32(perm.Perm())) })
 }
 
-// Sync implements FS.
+// Sync implements FS. For "." it takes no descriptor more, so that there being none left is not taken for a disk that fails.
 func (r *Root) Sync(name string) error {
+	if name == "." {
+		return r.use(unix.Fsync)
+	}
 	fd, err := r.open(name, os.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return err

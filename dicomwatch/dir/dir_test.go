@@ -299,6 +299,35 @@ func TestErrorsNameNoPath(t *testing.T) {
 	}
 }
 
+// The directory itself is made durable without another descriptor: that there is none left is no disk that fails.
+func TestSyncWantsNoDescriptor(t *testing.T) {
+	root, _ := tree(t)
+	noMoreDescriptors(t)
+	if _, err := root.List("."); !errors.Is(err, unix.EMFILE) {
+		t.Fatalf("there is a descriptor left: %v", err)
+	}
+	if err := root.Sync("."); err != nil {
+		t.Error(err)
+	}
+}
+
+// noMoreDescriptors has this process open no file more until the test ends.
+func noMoreDescriptors(t *testing.T) {
+	t.Helper()
+	var before unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 0, Max: before.Max}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestAfterClose(t *testing.T) {
 	root, _ := tree(t)
 	if err := root.Close(); err != nil {
