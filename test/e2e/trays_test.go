@@ -87,12 +87,12 @@ func TestTrays(t *testing.T) {
 	hasRow(t, h.refused(h.staff, "tray assign "+item.String()+" --issuer NHS --id "+other, ""), "says that it is somebody else's")
 	h.reconciles(2, 1)
 	peer := h.Config.Ledger.Peer
-	h.restartWithPeer("127.0.0.1:1")
+	h.restartWith(func() { h.Config.Ledger.Peer = "127.0.0.1:1" })
 	hasRow(t, h.does(h.staff, "tray release "+item.String(), ""), "queued as document")
 	if items := h.status().Items; items.Waiting != 1 {
 		t.Errorf("%d wait for the ledger that is away, want 1", items.Waiting)
 	}
-	h.restartWithPeer(peer)
+	h.restartWith(func() { h.Config.Ledger.Peer = peer })
 	h.anchored(from, item, broken)
 	h.reconciles(3, 0)
 
@@ -111,12 +111,19 @@ func TestTrays(t *testing.T) {
 	shown = string(h.command("tray", "show", item.String()))
 	hasRow(t, shown, "contradicts", "document ")
 	hasRow(t, shown, "its reception", "first.dcm")
+	view, err := h.Client().InTray(t.Context(), control.ItemQuery{Item: item})
+	if err != nil || view.Contradicts == nil || view.Contradicts.Record != view.Record {
+		t.Fatalf("two images of a study are in records %s and %+v, %v", view.Record, view.Contradicts, err)
+	}
+	hasRow(t, string(h.command("records")), view.Record.String())
+	hasRow(t, shown, "record", view.Record.String())
+	hasRow(t, shown, "its record", view.Record.String())
 	hasRow(t, string(h.command("tray", "list", "--tray", "conflict")), item.String(), "pixels-changed", "dicom")
-	hasRow(t, h.does(h.staff, "tray release "+item.String(), ""), "anchored as document")
+	hasRow(t, h.does(h.staff, "tray release "+item.String()+" --reason -", "the first was Mrs Example's"), "anchored as document")
 	if got := h.inTrays(); len(got) != 0 {
 		t.Errorf("after the look %d items are in trays", len(got))
 	}
-	hasRow(t, string(h.command("tray", "show", item.String())), "decided", "release", h.staff.id.String())
+	hasRow(t, string(h.command("tray", "show", item.String())), "decided", "release", h.staff.id.String(), "the first was Mrs Example's")
 	h.reconciles(5, 0)
 
 	t.Log("the same note of nobody at two places may be two people's; once it came with its patient, each can be a duplicate of that")
@@ -134,13 +141,13 @@ func TestTrays(t *testing.T) {
 	h.reconciles(6, 2)
 	for i, item := range notes {
 		hasRow(t, h.does(h.staff, "tray assign "+item.Item.String()+" --issuer NHS --id "+number, ""), "a duplicate: item")
-		h.reconciles(6, 1-i)
+		h.reconciles(6, int64(1-i))
 		verdicts, err := h.Client().Verify(t.Context(), control.VerifyRequest{ID: item.Item.String()})
 		if err != nil || len(verdicts) != 1 || verdicts[0].Finding != control.FindingOK {
 			t.Errorf("verify duplicate %s: %+v, %v", item.Item, verdicts, err)
 		}
 	}
-	view, err := h.Client().InTray(t.Context(), control.ItemQuery{Item: notes[0].Item})
+	view, err = h.Client().InTray(t.Context(), control.ItemQuery{Item: notes[0].Item})
 	if err == nil {
 		view, err = h.Client().InTray(t.Context(), control.ItemQuery{Item: view.First})
 	}
@@ -148,9 +155,15 @@ func TestTrays(t *testing.T) {
 		t.Errorf("it also came %d times, %v", len(view.Also), err)
 	}
 
+	t.Log("what has its patient by a folder is not released without that, and what is said then is not refused in its turn")
+	h.dropFile(h.Documents, filepath.Join(number, "noise.bin"), []byte{0, 1, 2, 3, 0xff, 0xfe, 0, 0, 7, 7, 7, 0, 0, 0x80, 0x81})
+	item = h.waits(document.TrayQuarantine, document.ReasonNotUnderstood)
+	name := h.Config.Folders[1].Name
+	h.restartWith(func() { h.Config.Folders[1].Name = "another" })
+	hasRow(t, h.refused(h.staff, "tray release "+item.String(), ""), "bring the door back, or assign it")
+	h.restartWith(func() { h.Config.Folders[1].Name = name })
+
 	t.Log("to discard takes two people")
-	h.dropFile(h.Documents, "noise.bin", []byte{0, 1, 2, 3, 0xff, 0xfe, 0, 0, 7, 7, 7, 0, 0, 0x80, 0x81})
-	item = h.waits("", "")
 	discard := "tray discard " + item.String()
 	hasRow(t, h.refused(h.clerk, discard+" --confirm", ""), "propose it first")
 	hasRow(t, h.does(h.staff, discard+" --reason -", "a test of the modality of Mrs Example"), "nothing is destroyed yet")
@@ -289,11 +302,11 @@ func (h *trayed) reconciles(anchored, quarantined int64) {
 	}
 }
 
-// restartWithPeer has the daemon use another peer; 127.0.0.1:1 is none.
-func (h *trayed) restartWithPeer(peer string) {
+// restartWith has the daemon run by another configuration. 127.0.0.1:1 is no peer.
+func (h *trayed) restartWith(change func()) {
 	h.t.Helper()
 	h.stop()
-	h.Config.Ledger.Peer = peer
+	change()
 	if err := h.WriteConfig(); err != nil {
 		h.t.Fatal(err)
 	}
