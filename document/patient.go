@@ -29,7 +29,8 @@ type PatientRules struct {
 
 // Check gives the form of id in which patients are compared, and the reason why it identifies nobody; "" if it does.
 //
-// Issuers are compared exactly, but all names of the NHS become NHS. NHS numbers are compared without spaces and
+// Issuers are compared exactly, but all names of the NHS become NHS: among them what has its name or its OID in a part, where
+// it is written as in HL7 v2 (name&universal identifier&type). NHS numbers are compared without spaces and
 // hyphens, other identifiers without the space around them: what is inside may matter to their issuer.
 func (r PatientRules) Check(id PatientID) (PatientID, Reason) {
 	id = PatientID{Issuer: r.issuer(id.Issuer), Identifier: strings.TrimSpace(id.Identifier)}
@@ -52,20 +53,26 @@ func (r PatientRules) Check(id PatientID) (PatientID, Reason) {
 
 func (r PatientRules) issuer(name string) string {
 	name = strings.TrimSpace(cmp.Or(strings.TrimSpace(name), r.Issuer))
-	same := func(spelling string) bool { return strings.EqualFold(strings.TrimSpace(spelling), name) }
-	if slices.ContainsFunc(nhsIssuers(), same) || slices.ContainsFunc(r.NHSIssuers, same) {
+	local, rest, _ := strings.Cut(name, "&")
+	universal, _, _ := strings.Cut(rest, "&")
+	if slices.ContainsFunc([]string{name, local, universal}, r.isNHS) {
 		return NHS
 	}
 	return name
 }
 
-// nhsIssuers are the well-known names of the issuer of NHS numbers: in words, as OID, as the HL7 v2 assigning authority
-// that gateways copy into DICOM, and as FHIR identifier system.
+// isNHS says whether a name of an issuer is one of the NHS.
+func (r PatientRules) isNHS(name string) bool {
+	name = strings.TrimSpace(name)
+	same := func(spelling string) bool { return name != "" && strings.EqualFold(strings.TrimSpace(spelling), name) }
+	return slices.ContainsFunc(nhsIssuers(), same) || slices.ContainsFunc(r.NHSIssuers, same)
+}
+
+// nhsIssuers are the well-known names of the issuer of NHS numbers: in words, as OID, and as FHIR identifier system.
 func nhsIssuers() []string {
 	const oid = "2.16.840.1.113883.2.1.4.1"
 	return []string{
-		NHS, oid, "urn:oid:" + oid, "&" + oid + "&ISO", "NHS&" + oid + "&ISO",
-		"https://fhir.nhs.uk/Id/nhs-number", "http://fhir.nhs.net/Id/nhs-number",
+		NHS, oid, "urn:oid:" + oid, "https://fhir.nhs.uk/Id/nhs-number", "http://fhir.nhs.net/Id/nhs-number",
 	}
 }
 

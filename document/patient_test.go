@@ -72,6 +72,8 @@ func TestOneNHSNumberIsOnePatientHoweverItIsWritten(t *testing.T) {
 	for _, issuer := range []string{
 		"NHS", "nhs", " Nhs ", "2.16.840.1.113883.2.1.4.1", "urn:oid:2.16.840.1.113883.2.1.4.1",
 		"&2.16.840.1.113883.2.1.4.1&ISO", "https://fhir.nhs.uk/Id/nhs-number", "spine",
+		"NHS&2.16.840.1.113883.2.1.4.1&ISO", "Trust 7&2.16.840.1.113883.2.1.4.1&ISO", "nhs&1.2.3&ISO", "spine&1.2.3",
+		"PDS & 2.16.840.1.113883.2.1.4.1", "&https://fhir.nhs.uk/Id/nhs-number&URI",
 	} {
 		for _, number := range []string{"9990000018", "999 000 0018", "999-000-0018", " 999\u00a0000\u20100018 "} {
 			got, reason := rules().Check(document.PatientID{Issuer: issuer, Identifier: number})
@@ -89,6 +91,9 @@ func TestOtherIssuersAreComparedExactly(t *testing.T) {
 		{Issuer: " Lab ", Identifier: "47-11"}:         {Issuer: "Lab", Identifier: "47-11"},
 		{Issuer: "lab", Identifier: "47 11"}:           {Issuer: "lab", Identifier: "47 11"},
 		{Issuer: "hospital", Identifier: "9990000019"}: {Issuer: "hospital", Identifier: "9990000019"},
+		{Issuer: "HIS&1.2.3&ISO", Identifier: "4711"}:  {Issuer: "HIS&1.2.3&ISO", Identifier: "4711"},
+		{Issuer: "HIS&1.2.4&ISO", Identifier: "4711"}:  {Issuer: "HIS&1.2.4&ISO", Identifier: "4711"},
+		{Issuer: "HIS&1.2.3&NHS", Identifier: "4711"}:  {Issuer: "HIS&1.2.3&NHS", Identifier: "4711"}, // a type names nobody
 	} {
 		if got, reason := rules().Check(id); got != want || reason != "" {
 			t.Errorf("%+v is %+v, reason %q, want %+v", id, got, reason, want)
@@ -200,6 +205,8 @@ func FuzzCheck(f *testing.F) {
 	f.Add("NHS", "999 000 0018")
 	f.Add("", " ID1 ")
 	f.Add("\u00a0", "\u2010")
+	f.Add("&", "1")
+	f.Add(" & &", "1")
 	f.Fuzz(func(t *testing.T, issuer, identifier string) {
 		once, reason := rules().Check(document.PatientID{Issuer: issuer, Identifier: identifier})
 		twice, again := rules().Check(once)

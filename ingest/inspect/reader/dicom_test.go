@@ -514,7 +514,7 @@ func TestDeflatedByNameOnly(t *testing.T) {
 	}
 }
 
-// TestIssuer: an issuer is named by (0010,0021) or, where that is empty, by a universal identifier in (0010,0024).
+// TestIssuer: an issuer is named by (0010,0021), by a universal identifier in (0010,0024), or by both.
 func TestIssuer(t *testing.T) {
 	qualifier := func(e *encoder, put func(*encoder)) { // an item of defined length
 		inner := &encoder{order: e.order, implicit: e.implicit}
@@ -557,13 +557,23 @@ func TestIssuer(t *testing.T) {
 		early  func(*encoder)
 		want   string
 	}{
-		"name":                       {"NHS", nil, "NHS"},
-		"none":                       {"", nil, ""},
-		"universal identifier":       {"", sequence("SQ", item), oid},
-		"item of undefined length":   {"", sequence("SQ", undefinedItem), oid},
-		"all of undefined length":    {"", undefinedSequence, oid},
-		"UN":                         {"", sequence("UN", item), oid},
-		"name and identifier":        {"Trust 7", sequence("SQ", item), "Trust 7"},
+		"name":                     {"NHS", nil, "NHS"},
+		"none":                     {"", nil, ""},
+		"universal identifier":     {"", sequence("SQ", item), oid},
+		"item of undefined length": {"", sequence("SQ", undefinedItem), oid},
+		"all of undefined length":  {"", undefinedSequence, oid},
+		"UN":                       {"", sequence("UN", item), oid},
+		"name and identifier":      {"Trust 7", sequence("SQ", item), "Trust 7&" + oid + "&ISO"},
+		"the same for both":        {oid, sequence("SQ", item), oid},
+		"identifier without type": {"HIS", sequence("SQ", func(e *encoder) {
+			qualifier(e, func(e *encoder) { e.put(tagUniversalID, "UT", "1.2.3") })
+		}), "HIS&1.2.3"},
+		"type without identifier": {"HIS", sequence("SQ", func(e *encoder) {
+			qualifier(e, func(e *encoder) { e.put(tagUniversalType, "CS", "ISO") })
+		}), "HIS"},
+		"delimiters of HL7": {`A&B`, sequence("SQ", func(e *encoder) {
+			qualifier(e, func(e *encoder) { e.put(tagUniversalID, "UT", `C&D\E`).put(tagUniversalType, "CS", "L") })
+		}), `A\T\B&C\T\D\E\E&L`},
 		"blank name, and identifier": {"  ", sequence("SQ", item), oid},
 		"empty sequence":             {"", sequence("SQ"), ""},
 		"empty item":                 {"", sequence("SQ", func(e *encoder) { qualifier(e, func(*encoder) {}) }), ""},
@@ -594,6 +604,32 @@ func TestIssuer(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestTheSameNameOfTwoIssuers: two hospitals call their issuer the same, and their patients are not one.
+func TestTheSameNameOfTwoIssuers(t *testing.T) {
+	patient := func(oid string) document.PatientID {
+		f := good()
+		f.issuer, f.early = "HIS", issuerSequence(oid, "ISO")
+		m := read(t, f.encode(t), wire.Full)
+		if m.Problem != "" {
+			t.Fatalf("got %+v", m)
+		}
+		id, nobody := document.PatientRules{Issuer: "HIS"}.Check(m.Patient)
+		if nobody != "" {
+			t.Fatalf("%+v is nobody: %s", id, nobody)
+		}
+		return id
+	}
+	if a, b := patient("1.2.3"), patient("1.2.4"); a == b {
+		t.Errorf("both are %+v", a)
+	}
+	long := "1." + strings.Repeat("2", wire.MaxIdentifier-5)
+	f := good()
+	f.issuer, f.early = "HIS", issuerSequence(long, "ISO")
+	if m := read(t, f.encode(t), wire.Full); m.Problem != document.ReasonNotUnderstood || m.Patient != (document.PatientID{}) {
+		t.Errorf("too long together: %+v", m)
 	}
 }
 

@@ -269,7 +269,7 @@ func (s *scanner) take(h *header, e element, off int64) (int64, error) {
 		h.pixels, h.imaged = e.value, true
 	case e.tag == tagQualifiers:
 		return s.sequence(e, 1, func(inner *scanner, e element) error {
-			if _, twice := h.values[e.tag]; e.tag != tagUniversalID || twice {
+			if _, twice := h.values[e.tag]; twice || e.tag != tagUniversalID && e.tag != tagUniversalType {
 				return nil
 			}
 			return inner.store(h, e)

@@ -34,7 +34,7 @@ func fill(m *document.Metadata, value func(tag) string) error {
 
 // fillIdentities fills in what is compared. Such a value is refused rather than cut or cleaned.
 func fillIdentities(m *document.Metadata, value func(tag) string) error {
-	var namespace, universal, mediaClass string
+	var namespace, universal, kind, mediaClass string
 	for _, f := range []struct {
 		field *string
 		tag   tag
@@ -43,6 +43,7 @@ func fillIdentities(m *document.Metadata, value func(tag) string) error {
 		{&m.Patient.Identifier, tagPatientID, wire.MaxIdentifier},
 		{&namespace, tagIssuer, wire.MaxIdentifier},
 		{&universal, tagUniversalID, wire.MaxIdentifier},
+		{&kind, tagUniversalType, wire.MaxIdentifier},
 		{&m.StudyUID, tagStudy, wire.MaxUID},
 		{&m.SeriesUID, tagSeries, wire.MaxUID},
 		{&m.InstanceUID, tagInstance, wire.MaxUID},
@@ -58,11 +59,26 @@ func fillIdentities(m *document.Metadata, value func(tag) string) error {
 		}
 		*f.field = s
 	}
-	// PS3.3 C.12.1.1.1: the issuer is named by a local name, by a universal identifier, or by both for the same. Its type
-	// (0040,0033) tells OIDs, domain names and URIs apart, which nobody takes for each other.
-	m.Patient.Issuer = cmp.Or(namespace, universal)
+	if m.Patient.Issuer = issuer(namespace, universal, kind); len(m.Patient.Issuer) > wire.MaxIdentifier {
+		return fmt.Errorf("element %v: the issuer's names are too long together", tagQualifiers)
+	}
 	m.SOPClassUID = cmp.Or(m.SOPClassUID, mediaClass)
 	return nil
+}
+
+// issuer names an issuer (PS3.3 C.12.1.1.1) by its local name, by its universal identifier or, where it has both, as HL7 v2 does
+// (§2.A.33, HD): by all parts, since another hospital may use the same local name. The type, such as ISO, is left out where the
+// identifier stands alone: nobody takes an OID for a domain name.
+func issuer(namespace, universal, kind string) string {
+	if namespace == "" || universal == "" || namespace == universal {
+		return cmp.Or(namespace, universal)
+	}
+	escape := strings.NewReplacer(`\`, `\E\`, "&", `\T\`)
+	parts := []string{escape.Replace(namespace), escape.Replace(universal)}
+	if kind != "" {
+		parts = append(parts, escape.Replace(kind))
+	}
+	return strings.Join(parts, "&")
 }
 
 // plain tells whether s could be a UID. Digits and dots are the rule (PS3.5 §9.1), but anonymisers write hashes.
