@@ -246,6 +246,15 @@ func TestRequestsThatAreNone(t *testing.T) {
 	}
 }
 
+// A peer that aborts what it never asked for is told nothing (PS3.8 table 9-10, AA-2).
+func TestAnAbortIsNotAnswered(t *testing.T) {
+	r := start(t, scp.Options{})
+	p := r.dial(t)
+	p.send(wire.AppendPDU(nil, wire.TypeAbort, make([]byte, 4)))
+	p.closed()
+	r.eventually(t, "it is counted", func(s scp.Stats) bool { return s.Failed == 1 })
+}
+
 // A peer that says so small a limit that nothing can be told to it is aborted.
 func TestALimitThatNothingFits(t *testing.T) {
 	r := start(t, scp.Options{})

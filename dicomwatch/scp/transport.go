@@ -38,14 +38,17 @@ func newTransport(c net.Conn, l Limits) *transport {
 	}
 }
 
-// request reads the first PDU, for which there is the ARTIM timer.
+// request reads the first PDU, for which there is the ARTIM timer. errAborted if it is an A-ABORT.
 func (t *transport) request() (wire.AssociateRequest, error) {
 	t.await(t.limits.ARTIM, false)
 	kind, body, err := t.next(nil)
 	if err != nil {
 		return wire.AssociateRequest{}, err
 	}
-	if kind != wire.TypeAssociateRQ {
+	switch {
+	case kind == wire.TypeAbort: // it is not answered (PS3.8 table 9-10, AA-2)
+		return wire.AssociateRequest{}, errAborted
+	case kind != wire.TypeAssociateRQ:
 		return wire.AssociateRequest{}, &wire.ProtocolError{Reason: wire.AbortUnexpected, What: "its first PDU is no A-ASSOCIATE-RQ"}
 	}
 	return wire.ParseAssociateRequest(body)

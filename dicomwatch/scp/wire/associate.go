@@ -44,7 +44,7 @@ type AssociateRequest struct {
 	Version1        bool   // of the protocol: the only one there is
 	asynchronous    bool   // it proposes an asynchronous operations window
 	roles           []role
-	titles          []byte // both, as they came: they go back so
+	echoed          []byte // both titles and what is reserved after them, as they came: they go back so (PS3.8 table 9-17)
 }
 
 // Proposal is a presentation context: what is to be sent, and in which transfer syntaxes it can be.
@@ -56,7 +56,7 @@ type Proposal struct {
 
 // role is what the requestor wants to be for a SOP class.
 type role struct {
-	uid string
+	uid string // without padding, so that what goes back is bounded
 	scu bool
 }
 
@@ -69,7 +69,7 @@ func ParseAssociateRequest(body []byte) (AssociateRequest, error) {
 		Version1: binary.BigEndian.Uint16(body)&protocolVersion != 0,
 		Called:   trimTitle(string(body[titlesAt : titlesAt+titleSize])),
 		Calling:  trimTitle(string(body[titlesAt+titleSize : titlesAt+2*titleSize])),
-		titles:   slices.Clone(body[titlesAt : titlesAt+2*titleSize]),
+		echoed:   slices.Clone(body[titlesAt:fixedSize]),
 	}
 	err := eachItem(body[fixedSize:], func(kind byte, value []byte) error {
 		switch kind {
@@ -137,8 +137,8 @@ func (r *AssociateRequest) addRole(value []byte) error {
 	if len(value) < 4 || int(binary.BigEndian.Uint16(value)) != len(value)-4 {
 		return violation(AbortInvalidValue, "a role selection is longer or shorter than its UID")
 	}
-	uid := string(value[2 : len(value)-2])
-	if len(r.roles) < maxContexts && ValidUID(trimUID(uid)) {
+	uid := trimUID(string(value[2 : len(value)-2]))
+	if len(r.roles) < maxContexts && ValidUID(uid) {
 		r.roles = append(r.roles, role{uid, value[len(value)-2] == 1})
 	}
 	return nil
@@ -184,8 +184,7 @@ type Answer struct {
 func (r AssociateRequest) Accept(answers []Answer, maxLength uint32) []byte {
 	body := make([]byte, 0, 4096)
 	body = append(body, 0, protocolVersion, 0, 0)
-	body = append(body, r.titles...)
-	body = append(body, make([]byte, reservedAfter)...)
+	body = append(body, r.echoed...)
 	body = appendItem(body, itemApplication, []byte(ApplicationContext))
 	for _, a := range answers {
 		context := []byte{a.ID, 0, byte(a.Result), 0}

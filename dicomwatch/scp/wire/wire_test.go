@@ -198,3 +198,40 @@ func TestCommandsAreCutToTheLimit(t *testing.T) {
 		}
 	}
 }
+
+// requestBody is that of an A-ASSOCIATE-RQ with these items.
+func requestBody(items ...[]byte) []byte {
+	fixed := []byte{0, 1, 0, 0}
+	for n := range 64 { // titles, and what is reserved
+		fixed = append(fixed, byte('A'+n))
+	}
+	return append(fixed, slices.Concat(items...)...)
+}
+
+// What is reserved after the version goes back as it came (PS3.8 table 9-17).
+func TestWhatIsReservedGoesBack(t *testing.T) {
+	body := requestBody()
+	r, err := wire.ParseAssociateRequest(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ac := r.Accept(nil, 1<<17); !bytes.Equal(ac[wire.HeaderSize:wire.HeaderSize+68], body) {
+		t.Errorf("% x, want % x", ac[wire.HeaderSize:wire.HeaderSize+68], body)
+	}
+}
+
+// A UID goes back without its padding, of which there may be more than an answer has room for.
+func TestAPaddedRoleGoesBackWithoutItsPadding(t *testing.T) {
+	for _, padding := range []int{0, 1, 65_500} {
+		uid := append([]byte("1.2.3"), make([]byte, padding)...)
+		role := append(binary.BigEndian.AppendUint16(nil, uint16(len(uid))), append(uid, 1, 1)...)
+		r, err := wire.ParseAssociateRequest(requestBody(item(0x50, item(0x54, role))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ac := r.Accept(nil, 1<<17)
+		if want := item(0x54, append([]byte{0, 5}, "1.2.3\x01\x00"...)); !bytes.Contains(ac, want) || len(ac) > 300 {
+			t.Errorf("padded with %d bytes: %d bytes without % x", padding, len(ac), want)
+		}
+	}
+}
