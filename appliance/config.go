@@ -261,6 +261,7 @@ func (c *Config) validateFolders() (errs []error) {
 			absolute(key+".path", f.Path),
 			oneOf(key+".afterwards", string(f.Afterwards), string(folder.Done), string(folder.Keep), string(folder.Delete)),
 			f.Patient.validate(key+".patient"),
+			f.validateAfterwards(key),
 			f.validateDurations(key),
 		)
 		for j, format := range f.Accepts {
@@ -285,6 +286,15 @@ func (c *Config) validateFolders() (errs []error) {
 		}
 	}
 	return errs
+}
+
+// validateAfterwards has no sidecar file stay: it would name the patient of the next file of its name.
+func (f FolderConfig) validateAfterwards(key string) error {
+	if f.Afterwards == folder.Keep && f.Patient.By == BySidecar {
+		return fmt.Errorf("%s.afterwards: keep leaves sidecar files, and one that is left names the patient of the next file of "+
+			"its name: choose done or delete", key)
+	}
+	return nil
 }
 
 func (f FolderConfig) validateDurations(key string) error {

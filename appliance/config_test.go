@@ -160,6 +160,7 @@ func TestParseConfigRefuses(t *testing.T) {
 		"folder in the data":  {"folders: [{name: a, path: /data/a}]", "inside each other"},
 		"data in a folder":    {"folders: [{name: a, path: /}]", "inside each other"},
 		"bad pattern":         {"folders: [{name: a, path: /a, patient: {pattern: '('}}]", "pattern"},
+		"sidecars that stay":  {"folders: [{name: a, path: /a, afterwards: keep, patient: {by: sidecar}}]", "choose done or delete"},
 		"bad duration":        {"folders: [{name: a, path: /a, quiet: soon}]", "soon"},
 		"bad level":           {"log: {level: loud}", "loud"},
 	} {
