@@ -230,7 +230,7 @@ func (d *decoder) step(b []byte) int {
 		d.begin()
 		d.out.WriteByte(c)
 		return 1
-	case d.now0 == nil:
+	case d.now0 == nil, c == ' ': // a space is one, whatever G0 is (ISO 2022)
 		d.out.WriteByte(c)
 		return 1
 	default:

@@ -63,6 +63,9 @@ func examples() []example {
 			"1. \x1b$)A\xb5\xda\xd2\xbb\xd0\xd0\r\n2. \x1b$)A\xb5\xda\xb6\xfe\xd0\xd0\r\n", "1. 第一行\r\n2. 第二行\r\n",
 		},
 
+		{"a space between two-byte characters", `\ISO 2022 IR 87`, "\x1b$B;3ED B@O:\x1b(B", "山田 太郎"},
+		{"a space, JIS X 0212", `\ISO 2022 IR 159`, "\x1b$(D\x30\x21 \x30\x21\x1b(B", "丂 丂"},
+		{"a space, JIS X 0201", "ISO_IR 13", "\xd4 \xcf", "ﾔ ﾏ"},
 		{"katakana", "ISO_IR 13", "\xd4\xcf\xc0\xde", "ﾔﾏﾀﾞ"},
 		{"overline", "ISO_IR 13", "5~", "5‾"},
 		{"edition of 1978", `\ISO 2022 IR 87`, "\x1b$@;3ED\x1b(B", "山田"},
