@@ -52,7 +52,7 @@ func readPDF(src io.ReaderAt, size int64, mode wire.Mode) (m document.Metadata, 
 		if mode == wire.Full {
 			var text string
 			text, busy = pdfText(data)
-			quote(&m, text)
+			quote(&m, text, false)
 		}
 	}
 	return m, busy, nil

@@ -21,7 +21,7 @@ func Read(src io.ReaderAt, head []byte, size int64, mode wire.Mode) (m document.
 			m, busy, err = readPDF(src, size, mode)
 			return m, err
 		case document.FormatText:
-			return readText(head), nil
+			return readText(head, size), nil
 		default:
 			return document.Metadata{
 				Format:  format,

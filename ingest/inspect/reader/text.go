@@ -13,16 +13,22 @@ import (
 const maxSearched = 64 << 10
 
 // readText takes what the head holds of a plain text. Whose it is, no text says: that comes from the door's rule.
-func readText(head []byte) document.Metadata {
+func readText(head []byte, size int64) document.Metadata {
 	m := document.Metadata{Format: document.FormatText, Parser: "text"}
-	quote(&m, strings.TrimPrefix(string(head), "\uFEFF"))
+	quote(&m, strings.TrimPrefix(string(head), "\uFEFF"), int64(len(head)) < size)
 	return m
 }
 
-// quote keeps the beginning of a text, and the NHS numbers in it.
-func quote(m *document.Metadata, text string) {
+// quote keeps the beginning of a text, and the NHS numbers in it. Cut says that the text goes on: a number at its end may, too.
+func quote(m *document.Metadata, text string, cut bool) {
 	m.Text = wire.Words(text)
-	m.Numbers = nhsNumbers(text[:min(len(text), maxSearched)])
+	if len(text) > maxSearched {
+		text, cut = text[:maxSearched], true
+	}
+	if cut {
+		text = strings.TrimRight(text, "0123456789")
+	}
+	m.Numbers = nhsNumbers(text)
 }
 
 // grouped is ten digits, also as NHS numbers are printed: three, three and four.

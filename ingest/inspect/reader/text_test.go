@@ -37,6 +37,28 @@ func TestNHSNumbers(t *testing.T) {
 	}
 }
 
+// TestNumberAtTheBound: a number that goes on beyond what is searched is not the one that its beginning would be.
+func TestNumberAtTheBound(t *testing.T) {
+	const number = "999 000 0018"
+	for name, c := range map[string]struct {
+		text string
+		want []string
+	}{
+		"goes on":               {number + "5 is longer", nil},
+		"goes on after a space": {number + " is not longer", nil}, // nobody can tell
+		"the end":               {number, []string{"9990000018"}},
+	} {
+		text := strings.Repeat("x", maxSearched-len(number)-1) + " " + c.text
+		var m document.Metadata
+		if quote(&m, text, false); !reflect.DeepEqual(m.Numbers, c.want) {
+			t.Errorf("%s: %q, want %q", name, m.Numbers, c.want)
+		}
+		if m := read(t, []byte(text), wire.Full); !reflect.DeepEqual(m.Numbers, c.want) {
+			t.Errorf("%s, in a file: %q, want %q", name, m.Numbers, c.want)
+		}
+	}
+}
+
 func TestText(t *testing.T) {
 	for name, c := range map[string]struct {
 		in   string
