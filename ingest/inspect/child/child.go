@@ -21,6 +21,9 @@ const (
 	// wornMemory is how much memory the runtime may hold before a successor is wanted: what it holds it keeps, and the next
 	// file would have less room.
 	wornMemory = 48 << 20
+	// needed is the CPU time that one file may take, in seconds: two processors for its share of inspect.Options.Timeout. A child
+	// that has less left is not to begin one: the kernel would end it, and the file would pass for hostile.
+	needed = 2 * 10
 	// maxStack bounds recursion in parsers: overflow ends the process, at a depth that no honest file needs.
 	maxStack = 64 << 20
 )
@@ -78,7 +81,7 @@ func (c *child) serve() error {
 func worn() bool {
 	memory := []metrics.Sample{{Name: "/memory/classes/total:bytes"}}
 	metrics.Read(memory)
-	return memory[0].Value.Uint64() > wornMemory || sandbox.CPU() > sandbox.CPUSeconds/2
+	return memory[0].Value.Uint64() > wornMemory || sandbox.CPU() > sandbox.CPUSeconds-needed
 }
 
 // remote is the parent's file, read over the pipe.
