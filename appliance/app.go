@@ -178,6 +178,10 @@ func ledgerOptions(c LedgerConfig) ledger.Options {
 	}
 }
 
+// maxWorkers is how many files are read at once at most, however many processors there are: a large file takes about 20 MiB of
+// memory in each.
+const maxWorkers = 16
+
 func (a *App) openPipeline(ctx context.Context, trace func(document.Step)) error {
 	c := a.config
 	pool, err := inspect.New(ctx, inspect.Options{Program: c.Inspect.Program, Children: c.Inspect.Workers})
@@ -186,14 +190,16 @@ func (a *App) openPipeline(ctx context.Context, trace func(document.Step)) error
 	}
 	a.open.push("inspectors", pool.Close)
 	channel := channel{client: a.ledger, last: new(lookedUp)}
-	a.anchorer = ingest.NewAnchorer(ingest.AnchorerOptions{Ledger: channel, Outbox: a.state, Log: a.log, Trace: trace})
+	a.anchorer = ingest.NewAnchorer(ingest.AnchorerOptions{
+		Ledger: channel, Outbox: a.state, Elsewhere: history{a.index}, Log: a.log, Trace: trace,
+	})
 	a.studies = ingest.NewStabiliser(ingest.StabiliserOptions{
 		Studies: a.state, Ledger: channel, Quiet: c.Studies.Quiet, Log: a.log, Trace: trace,
 	})
 	a.pipeline = ingest.New(ingest.Options{
 		Inspector: pool, Sealer: a.vault, Blocks: blocks{a.node},
 		Known: a.state, Patients: a.state, Elsewhere: history{a.index}, Journal: a.state,
-		Log: a.log, Rules: c.Patients.rules(), Workers: 2 * runtime.GOMAXPROCS(0),
+		Log: a.log, Rules: c.Patients.rules(), Workers: min(2*runtime.GOMAXPROCS(0), maxWorkers),
 		Queued: a.anchorer.Kick, Trace: trace,
 	})
 	return a.openDoors(trace)
