@@ -66,6 +66,7 @@ type Decision struct {
 	By     record.ParticipantID `json:"by"`
 	Action Action               `json:"action"`
 	About  Reason               `json:"about"`           // why the item was in the tray
+	Of     PatientID            `json:"of,omitzero"`     // whose it was by file and door
 	Words  string               `json:"words,omitempty"` // why they decided so: may be personal data
 	At     time.Time            `json:"at"`
 }
@@ -87,19 +88,19 @@ func (i *Item) Decide(d Decision) error {
 	if n := len(i.Decisions); n > 0 && !d.At.After(i.Decisions[n-1].At) {
 		return ErrDecided
 	}
-	d.About = i.Waits()
+	d.About, d.Of = i.Waits(), i.Metadata.Patient
 	i.Decisions = append(slices.Clip(i.Decisions), d)
 	return nil
 }
 
 // Proposed is the proposal to discard the item, while it stands: until the next decision, and as long as the item waits for the
-// reason that it was about.
+// reason that it was about, and is nobody else's than it was.
 func (i *Item) Proposed() (d Decision, stands bool) {
 	if i.State != Quarantined || len(i.Decisions) == 0 {
 		return d, false
 	}
 	d = i.Decisions[len(i.Decisions)-1]
-	return d, d.Action == ActionPropose && d.About == i.Reason
+	return d, d.Action == ActionPropose && d.About == i.Reason && d.Of == i.Metadata.Patient
 }
 
 // Variant says how a document differs from the first one with the same SOP Instance UID.

@@ -403,6 +403,7 @@ func TestToDiscardTakesTwoPeople(t *testing.T) {
 func TestAProposalLapses(t *testing.T) {
 	for name, change := range map[string]func(*document.Item){
 		"another reason":   func(i *document.Item) { i.Reason = document.ReasonTruncated },
+		"another patient":  func(i *document.Item) { i.Metadata.Patient = document.PatientID{Issuer: "north", Identifier: "4711"} },
 		"another decision": func(i *document.Item) { i.Decisions = append(i.Decisions, by(3, document.ActionRelease, 2)) },
 	} {
 		db, e := newDB(t), kept(1, document.ReasonNoPatient)
