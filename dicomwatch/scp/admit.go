@@ -82,7 +82,7 @@ func (o Options) mayCall(s Sender, called string) bool {
 	case len(s.Called) > 0:
 		return slices.Contains(s.Called, called)
 	}
-	return o.AnyCalled || called == o.AETitle
+	return called == o.AETitle
 }
 
 func (s Sender) at(from netip.Addr) bool {

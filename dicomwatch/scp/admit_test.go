@@ -75,16 +75,14 @@ func TestRejections(t *testing.T) {
 		"no calling title":               {func(q *request) { q.calling = "" }, scp.Options{}, scp.RejectedCalling},
 		"from another address":           {func(q *request) { q.calling = "ELSEWHERE" }, scp.Options{}, scp.RejectedCalling},
 		"another called title":           {func(q *request) { q.called = "OTHER" }, scp.Options{}, scp.RejectedCalled},
-		"any called title":               {func(q *request) { q.called = "OTHER" }, scp.Options{AnyCalled: true}, ""},
-		"no called title":                {func(q *request) { q.called = "" }, scp.Options{AnyCalled: true}, scp.RejectedCalled},
+		"no called title":                {func(q *request) { q.called = "" }, scp.Options{}, scp.RejectedCalled},
 		"a sender's own called title":    {func(q *request) { q.calling, q.called = "BOUND", "CT-DOOR" }, scp.Options{}, ""},
 		"ours, which it may not call":    {func(q *request) { q.calling = "BOUND" }, scp.Options{}, scp.RejectedCalled},
-		"nor any other":                  {func(q *request) { q.calling = "BOUND" }, scp.Options{AnyCalled: true}, scp.RejectedCalled},
+		"nor any other":                  {func(q *request) { q.calling, q.called = "BOUND", "OTHER" }, scp.Options{}, scp.RejectedCalled},
 		"open to strangers":              {func(q *request) { q.calling = "STRANGER" }, scp.Options{Open: true}, ""},
 		"open, but not to control chars": {func(q *request) { q.calling = "A\x01B" }, scp.Options{Open: true}, scp.RejectedCalling},
 		"open, but not to backslashes":   {func(q *request) { q.calling = `A\B` }, scp.Options{Open: true}, scp.RejectedCalling},
 		"open, but ours is called":       {func(q *request) { q.called = "OTHER" }, scp.Options{Open: true}, scp.RejectedCalled},
-		"open, and any title is called":  {func(q *request) { q.called = "OTHER" }, scp.Options{Open: true, AnyCalled: true}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.options.Senders = senders
@@ -108,6 +106,27 @@ func TestRejections(t *testing.T) {
 			if !strings.Contains(r.log.String(), "127.0.0.1") || !strings.Contains(r.log.String(), string(c.want)) {
 				t.Errorf("the log does not say who and why: %s", r.log)
 			}
+		})
+	}
+}
+
+// An IPv4 address may be written as IPv6 has it (RFC 4291 §2.5.5.2).
+func TestAddressesThatAreMappedIntoIPv6(t *testing.T) {
+	for network, want := range map[string]scp.Rejection{
+		"::ffff:127.0.0.1/128": "", "::ffff:127.0.0.0/104": "", "::ffff:0:0/96": "", "::ffff:10.0.0.0/104": scp.RejectedCalling,
+		"::ffff:127.0.0.2/128": scp.RejectedCalling, "2001:db8::/32": scp.RejectedCalling,
+	} {
+		t.Run(network, func(t *testing.T) {
+			senders := []scp.Sender{{AETitle: sender, Networks: []netip.Prefix{netip.MustParsePrefix(network)}}}
+			r := start(t, scp.Options{Senders: senders})
+			p := r.dial(t)
+			p.send(proper(ct()).encode())
+			if want != "" {
+				rejected(t, p, want)
+				return
+			}
+			p.expect(wire.TypeAssociateAC)
+			p.release()
 		})
 	}
 }

@@ -16,10 +16,8 @@ import (
 
 // Options describe the receiver. AETitle, Spool, Log, and either Senders or Open are required.
 type Options struct {
-	AETitle string // ours: what senders call
-	// AnyCalled takes associations that call any other AE title too, from senders without a list of their own.
-	AnyCalled bool
-	Senders   []Sender // who may send
+	AETitle string   // ours: what senders call
+	Senders []Sender // who may send
 	// Open lets everybody send, from everywhere, under any AE title. Senders still say what is known of those that they name.
 	Open   bool
 	Limits Limits
@@ -92,6 +90,22 @@ func set[T comparable](value *T, otherwise T) {
 	if *value == zero {
 		*value = otherwise
 	}
+}
+
+// unmapped are the senders with their IPv4 addresses as such: a peer's never is in the networks of IPv6 that they are mapped into
+// (RFC 4291 §2.5.5.2).
+func unmapped(senders []Sender) []Sender {
+	const mapped = 96 // bits before the IPv4 address
+	senders = slices.Clone(senders)
+	for i, s := range senders {
+		senders[i].Networks = slices.Clone(s.Networks)
+		for j, p := range s.Networks {
+			if p.Addr().Is4In6() && p.Bits() >= mapped {
+				senders[i].Networks[j] = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-mapped)
+			}
+		}
+	}
+	return senders
 }
 
 func (o Options) validate() error {
