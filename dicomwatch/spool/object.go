@@ -37,7 +37,7 @@ func (o *object) payload(file io.ReaderAt) io.ReaderAt {
 	return io.NewSectionReader(file, o.payloadAt, o.payloadSize())
 }
 
-// claim names the object by its file's random name. Inode and change time are left out, unlike a drop folder's: nobody else
+// claim names the object by its file's name. Inode and change time are left out, unlike a drop folder's: nobody else
 // writes here, a name is never given twice, and so the claim is the same after a restore from a backup.
 func (s *Spool) claim(o *object) document.Claim {
 	return document.Claim{Door: s.Name, Path: o.name, Size: o.size, ModTime: o.received, ChangeTime: o.received}

@@ -82,8 +82,8 @@ func (s *Spool) next(now time.Time) (o *object, pause time.Duration) {
 	return o, 0
 }
 
-// lull is how long the senders have the machine for themselves: until none has begun or ended an object for a while, unless too
-// much waits, or for too long. The caller holds s.mu.
+// lull is how long the senders have the machine for themselves: until for a while no object has begun, or become
+// durable, unless too much waits, or for too long. The caller holds s.mu.
 func (s *Spool) lull(now time.Time) time.Duration {
 	waits := now.Sub(s.ready[0].ready)
 	if s.bytes >= s.LullBytes || waits >= s.LullAge {
@@ -92,7 +92,7 @@ func (s *Spool) lull(now time.Time) time.Duration {
 	return min(s.Lull-now.Sub(s.came), s.LullAge-waits)
 }
 
-// arrived notes that an object begins or ends. The caller holds s.mu.
+// arrived notes that an object begins, or becomes durable; one that is given up is no sign of more. The caller holds s.mu.
 func (s *Spool) arrived() { s.came = time.Now() }
 
 // enqueue has an object offered, after those that are there.

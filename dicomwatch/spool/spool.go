@@ -49,8 +49,8 @@ type Options struct {
 	MaxBytes int64
 	Patience time.Duration
 	// Lull is for how long nothing must have come before what waits is offered, so that the machine is the senders' while they
-	// send; 0 for 200 ms, negative for not at all. What waits for LullAge (0 for 10 s) is offered all the same, and so is all once it is LullBytes (0 for
-	// 1 GiB).
+	// send; 0 for 200 ms, negative for not at all. What waits for LullAge (0 for 10 s) is offered all the same, and so is all
+	// once it is LullBytes (0 for 1 GiB).
 	Lull, LullAge time.Duration
 	LullBytes     int64
 	// Recheck is how often the directory is looked at: whether it is there, and whether what was put aside or could not be
@@ -123,7 +123,7 @@ type Spool struct {
 	litter   map[string]*home   // to be removed
 	aside    map[string]error   // cannot be opened, with the reason
 	kept     int                // files kept open
-	came     time.Time          // when the last object began or ended
+	came     time.Time          // when the last object began, or became durable
 	bytes    int64              // in the files of objects
 	incoming int64              // in those of what is on its way in
 	drained  chan struct{}      // closed when an object leaves
