@@ -25,7 +25,7 @@ const (
 // allowed is what the Go runtime and reads and writes of open files need. Anything else is answered with EPERM: a library
 // that tries to open a file gets an error, not a death that would cost the metadata.
 var allowed = []string{
-	"read", "write", "close", "fcntl",
+	"read", "write", "close",
 	"mmap", "munmap", "mprotect", "madvise",
 	"futex", "sched_yield", "nanosleep", "clock_nanosleep", "clock_gettime", "gettimeofday",
 	"rt_sigprocmask", "rt_sigreturn", "rt_sigaction", "sigaltstack", "tgkill", "getpid", "gettid",
@@ -77,31 +77,50 @@ func addressSpace() (uint64, error) {
 	return pages * uint64(os.Getpagesize()), nil // #nosec G115 -- a page's size is positive
 }
 
-// filter loads the allow-list. The one rule with a condition comes last: the filter library does not load the number of
-// the system call again after it has looked at an argument, so a rule behind it could match a wrong call.
+// filter loads two filters, of which a system call has to pass both: a policy's only rule with a condition has to be its last,
+// for the filter library does not load the number of the system call again after it has looked at an argument, so that a rule
+// behind it could match a wrong call.
 func filter() error {
-	err := seccomp.LoadFilter(seccomp.Filter{
-		NoNewPrivs: true,
-		Flag:       seccomp.FilterFlagTSync,
-		Policy: seccomp.Policy{
-			DefaultAction: seccomp.ActionErrno, // EPERM
-			Syscalls: []seccomp.SyscallGroup{
-				{Action: seccomp.ActionAllow, Names: allowed},
-				// A C library, where one is linked, then starts its threads by clone, whose flags can be seen.
-				{Action: seccomp.ActionErrno | seccomp.Action(unix.ENOSYS), Names: []string{"clone3"}},
-				{Action: seccomp.ActionAllow, NamesWithCondtions: []seccomp.NameWithConditions{{
-					Name: "clone", // threads, never processes
-					Conditions: seccomp.ArgumentConditions{
-						{Argument: 0, Operation: seccomp.BitsSet, Value: unix.CLONE_THREAD},
-					},
-				}}},
-			},
-		},
-	})
-	if err != nil {
-		return fmt.Errorf("filter system calls: %w", err)
+	for _, p := range []seccomp.Policy{ownThreads(), allowList()} { // after the second nothing more can be loaded
+		if err := seccomp.LoadFilter(seccomp.Filter{NoNewPrivs: true, Flag: seccomp.FilterFlagTSync, Policy: p}); err != nil {
+			return fmt.Errorf("filter system calls: %w", err)
+		}
 	}
 	return nil
+}
+
+// ownThreads lets signals go to the process itself only: the runtime preempts its threads by them, and the daemon has the same
+// user.
+func ownThreads() seccomp.Policy {
+	return seccomp.Policy{
+		DefaultAction: seccomp.ActionAllow,
+		Syscalls: []seccomp.SyscallGroup{{
+			Action: seccomp.ActionErrno, // EPERM
+			NamesWithCondtions: []seccomp.NameWithConditions{{
+				Name: "tgkill",
+				Conditions: seccomp.ArgumentConditions{
+					{Argument: 0, Operation: seccomp.NotEqual, Value: uint64(os.Getpid())}, // #nosec G115 -- it is positive
+				},
+			}},
+		}},
+	}
+}
+
+func allowList() seccomp.Policy {
+	return seccomp.Policy{
+		DefaultAction: seccomp.ActionErrno, // EPERM
+		Syscalls: []seccomp.SyscallGroup{
+			{Action: seccomp.ActionAllow, Names: allowed},
+			// A C library, where one is linked, then starts its threads by clone, whose flags can be seen.
+			{Action: seccomp.ActionErrno | seccomp.Action(unix.ENOSYS), Names: []string{"clone3"}},
+			{Action: seccomp.ActionAllow, NamesWithCondtions: []seccomp.NameWithConditions{{
+				Name: "clone", // threads, never processes
+				Conditions: seccomp.ArgumentConditions{
+					{Argument: 0, Operation: seccomp.BitsSet, Value: unix.CLONE_THREAD},
+				},
+			}}},
+		},
+	}
 }
 
 // CPU gives the CPU time that the process has used, in seconds.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,6 +21,9 @@ import (
 
 	"github.com/medanchor/medanchor/ingest/inspect/sandbox"
 )
+
+// parent is asked for while it can be: in the sandbox getppid is forbidden.
+var parent = os.Getppid()
 
 // probes are what the test binary does in the sandbox when it is started under their names. They print what they got.
 var probes = map[string]func() any{
@@ -36,10 +40,35 @@ var probes = map[string]func() any{
 		_, _, errno := syscall.RawSyscall(syscall.SYS_CLONE, syscall.SYS_MMAP, 0, 0)
 		return errno
 	},
-	"ptrace": func() any { return unix.PtraceAttach(os.Getppid()) },
-	"kill":   func() any { return syscall.Kill(os.Getppid(), 0) },
+	"ptrace": func() any { return unix.PtraceAttach(parent) },
+	"kill":   func() any { return syscall.Kill(parent, 0) },
+	"tgkill": func() any { return unix.Tgkill(parent, parent, 0) },
+	// The kernel looks at the lower half of an argument only.
+	"tgkill-high": func() any {
+		_, _, errno := syscall.RawSyscall(syscall.SYS_TGKILL, 1<<32|uintptr(parent), uintptr(parent), 0)
+		return errno
+	},
+	"fcntl-owner": func() any { // whom the kernel sends a signal when there is something to read
+		_, err := unix.FcntlInt(0, unix.F_SETOWN, parent)
+		return err
+	},
 	"raise": func() any {
 		return unix.Setrlimit(unix.RLIMIT_DATA, &unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY})
+	},
+	"preempt": func() any { // the runtime stops a loop that calls nothing by a signal to its own thread
+		runtime.GOMAXPROCS(2)
+		spinning := make(chan struct{}, 1)
+		go func() {
+			spinning <- struct{}{}
+			for i := 0; ; i++ {
+				if i < 0 {
+					return
+				}
+			}
+		}()
+		<-spinning
+		runtime.GC() // waits until each goroutine has stopped
+		return "collected"
 	},
 	"threads": func() any { // what must go on working
 		done := make(chan int)
@@ -100,7 +129,7 @@ func run(t *testing.T, probe string) (string, error) {
 
 func TestForbidden(t *testing.T) {
 	for _, probe := range []string{
-		"open", "create", "socket", "exec", "fork", "fork-as-mmap", "ptrace", "kill", "raise",
+		"open", "create", "socket", "exec", "fork", "fork-as-mmap", "ptrace", "kill", "tgkill", "tgkill-high", "fcntl-owner", "raise",
 	} {
 		t.Run(probe, func(t *testing.T) {
 			got, err := run(t, probe)
@@ -114,6 +143,13 @@ func TestForbidden(t *testing.T) {
 func TestAllowed(t *testing.T) {
 	if got, err := run(t, "threads"); err != nil || got != fmt.Sprint(64<<20) {
 		t.Errorf("threads, timers and 64 MiB: %q, %v", got, err)
+	}
+}
+
+// TestPreemption: the runtime sends signals to its own threads, and to nobody else.
+func TestPreemption(t *testing.T) {
+	if got, err := run(t, "preempt"); err != nil || got != "collected" {
+		t.Errorf("a collection while a goroutine spins: %q, %v", got, err)
 	}
 }
 
