@@ -231,7 +231,7 @@ func (s *Spool) setAside(aside map[string]error) {
 	}
 	s.Log.Error("objects in the spool cannot be opened, and are kept: put back what belongs together, or move their files out of "+
 		"the folder, and have the device send them again", "door", s.Name, "objects", len(names),
-		"files", names[:min(len(names), maxNamed)], "err", aside[names[0]])
+		"names", names[:min(len(names), maxNamed)], "err", aside[names[0]])
 }
 
 // first is the error of the first name, of which there must be one.

@@ -125,7 +125,7 @@ func (s *Spool) handBack(o *object, reason error) {
 		return
 	}
 	if o.held == nil {
-		s.Log.Warn("an object stays in the spool, and is tried again", "door", s.Name, "sender", o.from, "file", o.name, "reason", reason)
+		s.Log.Warn("an object stays in the spool, and is tried again", "door", s.Name, "sender", o.from, "name", o.name, "reason", reason)
 	}
 	o.held = reason
 	o.due = time.Now().Add(min(firstPause<<min(o.tries, 30), maxPause))
