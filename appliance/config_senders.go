@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+
+	"github.com/medanchor/medanchor/dicomwatch/scp"
 )
 
 // SenderConfig is one device that may send.
@@ -107,7 +109,7 @@ func (s SenderConfig) networks() (networks []netip.Prefix, err error) {
 			}
 			network = netip.PrefixFrom(address, address.BitLen())
 		}
-		networks = append(networks, network.Masked())
+		networks = append(networks, scp.Unmap(network).Masked())
 	}
 	return networks, nil
 }

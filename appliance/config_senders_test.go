@@ -36,6 +36,10 @@ func TestSendersThatContradictEachOtherAreRefused(t *testing.T) {
 			senders: "{ae_title: CT1, addresses: ['fd00::/8'], issuer: a}, {ae_title: CT1, addresses: ['fd00::7'], issuer: b}",
 			want:    []string{"dicom.senders[1]: CT1 at fd00::7 is dicom.senders[0] too"},
 		},
+		"IPv4 as such and mapped into IPv6": {
+			senders: "{ae_title: CT1, addresses: ['::ffff:10.0.0.0/104'], issuer: a}, {ae_title: CT1, addresses: [10.1.2.3], issuer: b}",
+			want:    []string{"dicom.senders[1]: CT1 at 10.1.2.3 is dicom.senders[0] too"},
+		},
 		"not the first of them": {
 			senders: "{ae_title: US1, addresses: [10.1.2.3], issuer: a}, {ae_title: CT1, addresses: [10.1.2.3], issuer: a}, " +
 				"{ae_title: CT1, addresses: [10.1.2.3], issuer: b}",

@@ -92,20 +92,25 @@ func set[T comparable](value *T, otherwise T) {
 	}
 }
 
-// unmapped are the senders with their IPv4 addresses as such: a peer's never is in the networks of IPv6 that they are mapped into
-// (RFC 4291 §2.5.5.2).
+// unmapped are the senders with their IPv4 addresses as such.
 func unmapped(senders []Sender) []Sender {
-	const mapped = 96 // bits before the IPv4 address
 	senders = slices.Clone(senders)
 	for i, s := range senders {
-		senders[i].Networks = slices.Clone(s.Networks)
+		senders[i].Networks = make([]netip.Prefix, len(s.Networks))
 		for j, p := range s.Networks {
-			if p.Addr().Is4In6() && p.Bits() >= mapped {
-				senders[i].Networks[j] = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-mapped)
-			}
+			senders[i].Networks[j] = Unmap(p)
 		}
 	}
 	return senders
+}
+
+// Unmap gives an IPv4 network as such: a peer's address never is in the network of IPv6 that it is mapped into (RFC 4291 §2.5.5.2).
+func Unmap(p netip.Prefix) netip.Prefix {
+	const mapped = 96 // bits before the IPv4 address
+	if p.Addr().Is4In6() && p.Bits() >= mapped {
+		return netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-mapped)
+	}
+	return p
 }
 
 func (o Options) validate() error {
