@@ -97,7 +97,7 @@ func kindOf(m document.Metadata, rule record.Kind) record.Kind {
 // mayGrow says whether a file looks as if the rest of it were still to come.
 func mayGrow(m document.Metadata, size int64) bool {
 	const recognisable = 132 // bytes: a preamble and its prefix (PS3.10 §7.1), the longest that is wanted to recognise a format
-	return m.Problem == document.ReasonTruncated || m.Format == document.FormatUnknown && size < recognisable
+	return m.Problem == document.ReasonTruncated || m.Incomplete || m.Format == document.FormatUnknown && size < recognisable
 }
 
 // identify gives the patient's identifier the form in which patients are compared, or says why it is nobody's. The issuer is

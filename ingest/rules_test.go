@@ -21,7 +21,11 @@ func TestWhatEndsEarlyMayStillGrow(t *testing.T) {
 		content  string
 		waits    bool
 	}{
-		"a truncated image":          {document.Metadata{Format: document.FormatDICOM, Problem: document.ReasonTruncated}, text, true},
+		"a truncated image": {document.Metadata{Format: document.FormatDICOM, Problem: document.ReasonTruncated}, text, true},
+		"an image that ends before its pixels": {document.Metadata{
+			Format: document.FormatDICOM, StudyUID: "2.25.1", InstanceUID: "2.25.2", Incomplete: true,
+			Patient: document.PatientID{Identifier: "9990000018"},
+		}, text, true},
 		"too little to be told":      {document.Metadata{Format: document.FormatUnknown, Problem: document.ReasonNotUnderstood}, "", true},
 		"enough, and not understood": {document.Metadata{Format: document.FormatUnknown, Problem: document.ReasonNotUnderstood}, text, false},
 		"a whole text":               {document.Metadata{Format: document.FormatText}, text, false},
