@@ -33,45 +33,61 @@ func (d *disposal) dispose(at string, c document.Claim) (away bool, err error) {
 	if s, ok := stampOf(info); !ok || !s.matches(c) {
 		return d.ours(at, c), nil // a new file under the old name: the next look offers it
 	}
+	marker, err := d.marker(at, c)
+	if err != nil {
+		return false, err
+	}
 	if d.folder.Patient.sidecar {
 		if err := d.putSidecarsAway(at); err != nil {
 			return false, err
 		}
 	}
-	moved, err := d.putAway(at)
+	moved, err := d.moveAway(at, claimed(c))
 	if err != nil {
 		return false, err
 	}
-	if moved != "" && d.isAnother(moved, c) {
-		return d.ours(at, c), d.putBack(moved, at)
-	}
-	if d.folder.Ready {
-		d.removeMarker(at + readySuffix)
+	if !d.clear(moved, leftover{taken: claimed(c), back: at, marker: marker}) {
+		return d.ours(at, c), nil
 	}
 	return true, nil
 }
 
-// isAnother says whether another file was moved: one that took the source's place after that was looked at.
-func (d *disposal) isAnother(moved string, c document.Claim) bool {
-	info, err := d.root.Stat(moved)
-	if err != nil {
-		return false
+// marker describes a file's marker, and remembers that: the one that is to go with it. There may be none.
+func (d *disposal) marker(at string, c document.Claim) (s stamp, err error) {
+	if !d.folder.Ready {
+		return stamp{}, nil
 	}
-	s, ok := stampOf(info)
-	s.changeTime = c.ChangeTime.UnixNano() // moving it is a change
-	return !ok || !s.matches(c)
+	info, err := d.root.Stat(at + readySuffix)
+	if errors.Is(err, fs.ErrNotExist) {
+		return stamp{}, nil
+	}
+	if err != nil {
+		return stamp{}, fmt.Errorf("look at its marker: %w", err)
+	}
+	s, _ = stampOf(info)
+	d.folder.mu.Lock()
+	defer d.folder.mu.Unlock()
+	if known := d.folder.offered(at, c); known != nil {
+		known.detail().marker = s
+	}
+	return s, nil
 }
 
-// putBack moves a file back that is not taken yet; where the next one has its name already, to another name.
-func (d *disposal) putBack(moved, at string) error {
-	free, err := d.freeName(at, "%s.%d")
+// moveAway takes the source out of its senders' reach, and gives the name that it has now: whether it is the one that was taken
+// is seen there only, for it may be replaced until then.
+func (d *disposal) moveAway(at string, s stamp) (moved string, err error) {
+	if d.folder.Disposal != Delete {
+		return d.move(at)
+	}
+	d.touched[path.Dir(at)] = true
+	free, err := d.freeName(path.Join(path.Dir(at), takenName(s)), "%s.%d")
 	if err == nil {
-		err = d.root.Rename(moved, free)
+		err = d.root.Rename(at, free)
 	}
 	if err != nil {
-		return fmt.Errorf("move back from %s/ a file that came meanwhile: %w", doneDir, err)
+		return "", fmt.Errorf("move the source, to delete it: %w", err)
 	}
-	return nil
+	return free, nil
 }
 
 // ours says that the file was offered from the directory that the folder is now. What another one holds may come back when that
@@ -94,7 +110,7 @@ func (d *disposal) putSidecarsAway(at string) error {
 		if _, ok := stands(name); !ok || anothersOwn(at, name, stands) || name != at+sidecarSuffix && d.shared(at) {
 			continue
 		}
-		if _, err := d.putAway(name); err != nil {
+		if err := d.putAway(name); err != nil {
 			return fmt.Errorf("its sidecar file: %w", err)
 		}
 	}
@@ -107,16 +123,17 @@ func (d *disposal) shared(at string) bool {
 	return len(d.folder.stems[stem(at)]) > 1
 }
 
-// putAway moves or deletes a file, and gives the name that it has now; none if it is deleted.
-func (d *disposal) putAway(at string) (moved string, err error) {
+// putAway moves or deletes a sidecar.
+func (d *disposal) putAway(at string) error {
 	d.touched[path.Dir(at)] = true
 	if d.folder.Disposal == Delete {
 		if err := d.root.Remove(at); err != nil {
-			return "", fmt.Errorf("delete the source: %w", err)
+			return fmt.Errorf("delete it: %w", err)
 		}
-		return "", nil
+		return nil
 	}
-	return d.move(at)
+	_, err := d.move(at)
+	return err
 }
 
 func (d *disposal) move(at string) (moved string, err error) {
@@ -128,7 +145,7 @@ func (d *disposal) move(at string) (moved string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("look at %s/: %w", doneDir, err)
 	}
-	d.touched[path.Dir(target)] = true
+	d.touched[path.Dir(at)], d.touched[path.Dir(target)] = true, true
 	if err := d.root.Rename(at, free); err != nil {
 		return "", fmt.Errorf("move to %s/: %w", doneDir, err)
 	}
@@ -163,19 +180,6 @@ func (d *disposal) freeName(target, numbered string) (string, error) {
 		}
 		name = fmt.Sprintf(numbered, target, n)
 	}
-}
-
-// removeMarker removes a marker. One that cannot be removed is told of, and tried again.
-func (d *disposal) removeMarker(at string) {
-	err := d.root.Remove(at)
-	d.touched[path.Dir(at)] = true
-	d.folder.mu.Lock()
-	defer d.folder.mu.Unlock()
-	if err == nil || errors.Is(err, fs.ErrNotExist) {
-		delete(d.folder.litter, at)
-		return
-	}
-	d.folder.litter[at] = err
 }
 
 // sync makes durable what was done in all directories.

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"path"
 	"path/filepath"
-	"slices"
 
 	"github.com/medanchor/medanchor/document"
 )
@@ -97,21 +95,4 @@ func (f *Folder) Disposed(found string) bool {
 	}
 	_, err = root.Stat(path.Join(doneDir, at))
 	return err == nil
-}
-
-// removeLitter tries again to remove the markers of files that are gone.
-func (f *Folder) removeLitter() {
-	f.mu.Lock()
-	litter := slices.Collect(maps.Keys(f.litter))
-	f.mu.Unlock()
-	if len(litter) == 0 {
-		return
-	}
-	f.disposing.Lock()
-	defer f.disposing.Unlock()
-	d := f.newDisposal()
-	for _, at := range litter {
-		d.removeMarker(at)
-	}
-	_ = d.sync() // a marker that comes back stands alone, and says nothing
 }

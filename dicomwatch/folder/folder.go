@@ -34,8 +34,8 @@ type Folder struct {
 	first   bool   // the scan that is to come, or goes on, is the first of this root
 	round   uint32 // of scans
 	refused map[string]refusal
-	unread  int              // how many were refused in the last scan
-	litter  map[string]error // markers whose removal failed, and is owed
+	unread  int // how many were refused in the last scan
+	litter  map[string]leftover
 
 	away    error // why the folder's path leads to no folder
 	scanErr error // of the last scan
@@ -62,7 +62,7 @@ func New(o Options, intake Intake) (*Folder, error) {
 	f := &Folder{
 		Options: o, intake: intake, began: time.Now(), wakes: make(chan struct{}, 1),
 		root: root, first: true, table: newTable(o.Patient.sidecar),
-		refused: make(map[string]refusal), litter: make(map[string]error),
+		refused: make(map[string]refusal), litter: make(map[string]leftover),
 	}
 	f.hints = newHints(o.Path, func(err error) {
 		f.Log.Warn("not all changes are notified: files are found by scanning", "door", f.Name, "err", dir.Cause(err))
@@ -107,8 +107,10 @@ func (f *Folder) Held() map[string]string {
 	for at, refusal := range f.refused {
 		held[at] = "it cannot be read: " + refusal.err.Error()
 	}
-	for at, err := range f.litter {
-		held[at] = "its file is taken, and it cannot be removed: " + err.Error()
+	for at, left := range f.litter {
+		if left.err != nil {
+			held[at] = left.err.Error()
+		}
 	}
 	return held
 }

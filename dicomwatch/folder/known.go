@@ -39,6 +39,7 @@ type more struct {
 	lacks   error         // what it waits for by the folder's rules
 	sidecar sidecar       // by which it was offered, or which was looked at last
 	broken  time.Duration // when its sidecar was found to be broken; 0 if it was not
+	marker  stamp         // as it was when it was to go with the file
 }
 
 // detail is more, made where it is nil.

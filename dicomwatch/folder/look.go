@@ -2,7 +2,6 @@ package folder
 
 import (
 	"context"
-	"errors"
 	"path"
 	"slices"
 	"strings"
@@ -106,8 +105,8 @@ func (f *Folder) gone(at string) {
 
 // forget forgets a file that is not there any more. One whose disposal was said to have failed leaves its marker behind.
 func (f *Folder) forget(at string, known *file) {
-	if known.owed && f.Ready {
-		f.litter[at+readySuffix] = errors.New("it is tried again")
+	if known.owed && known.detail().marker != (stamp{}) {
+		f.litter[at+readySuffix] = leftover{taken: known.more.marker}
 	}
 	f.remove(at)
 }

@@ -1,22 +1,32 @@
 package folder_test
 
 import (
-	"errors"
-	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/medanchor/medanchor/dicomwatch/dir"
+	"github.com/medanchor/medanchor/dicomwatch/dir/dirtest"
+	"github.com/medanchor/medanchor/dicomwatch/folder"
 )
 
-// late has a sender replace a file in the moment before it is moved to done/.
+// late has a sender replace a file in the moment before it is moved or deleted.
 type late struct {
 	dir.FS
 	replace func() error
 }
 
 func (l *late) Rename(from, to string) error {
+	return l.after(func() error { return l.FS.Rename(from, to) })
+}
+func (l *late) Remove(name string) error { return l.after(func() error { return l.FS.Remove(name) }) }
+
+func (l *late) after(then func() error) error {
 	replace := l.replace
 	l.replace = nil
 	if replace != nil {
@@ -24,40 +34,131 @@ func (l *late) Rename(from, to string) error {
 			return err
 		}
 	}
-	return l.FS.Rename(from, to)
+	return then()
 }
 
-func TestAFileThatComesInTheLastMomentIsNotLost(t *testing.T) {
-	o := options(t)
-	path, next := filepath.Join(o.Path, "a.dcm"), filepath.Join(t.TempDir(), "next.dcm")
-	write(t, next, "next")
-	var root *late
+// replaced has a.dcm replaced by a file that says next, in the last moment, on a disk that fails from then on.
+func replaced(t *testing.T, o *folder.Options, disk *dirtest.Disk, faults ...dirtest.Fault) {
+	t.Helper()
+	next := filepath.Join(t.TempDir(), "next.dcm")
+	write(t, next, "next, to its END")
+	path := filepath.Join(o.Path, "a.dcm")
+	write(t, path, "first, to its END")
+	replace := func() error {
+		for _, fault := range faults {
+			disk.Fail(fault)
+		}
+		return os.Rename(next, path)
+	}
 	o.OpenDir = func(path string) (dir.FS, error) {
-		opened, err := dir.Open(path)
-		if root != nil { // to see whether it is still the same
+		opened, err := disk.Open(path)
+		if replace == nil || err != nil { // to see whether it is still the same
 			return opened, err
 		}
-		root = &late{opened, func() error { return os.Rename(next, filepath.Join(path, "a.dcm")) }}
-		return root, err
+		root := &late{opened, replace}
+		replace = nil
+		return root, nil
 	}
-	in := start(t, o)
-	write(t, path, "first")
+}
+
+// That it can neither be looked at nor moved back for a while does not lose it either.
+func TestAFileThatComesInTheLastMomentIsNotLost(t *testing.T) {
+	for _, disposal := range []folder.Disposal{folder.Done, folder.Delete} {
+		for name, faults := range map[string][]dirtest.Fault{
+			"in peace":            nil,
+			"it is not looked at": {{Call: dirtest.Stat, N: 1, Err: unix.EIO, Stays: true}},
+			"it is not put back":  {{Call: dirtest.Rename, N: 2, Err: unix.EIO, Stays: true}}, // the first moves it away
+		} {
+			t.Run(string(disposal)+", "+name, func(t *testing.T) {
+				t.Parallel()
+				var disk dirtest.Disk
+				o := options(t)
+				o.Disposal = disposal
+				replaced(t, &o, &disk, faults...)
+				f, in := startFolder(t, o)
+				d := in.next(t)
+				if got := read(t, d); got != "first, to its END" {
+					t.Fatalf("read %q", got)
+				}
+				if gone := acknowledge(t, d); len(gone) != 1 {
+					t.Errorf("gone: %v", gone)
+				}
+				if held := slices.Collect(maps.Values(f.Held())); len(faults) > 0 &&
+					(len(held) != 1 || !strings.Contains(held[0], "input/output error")) {
+					t.Errorf("held: %q", held)
+				}
+				disk.Heal()
+				d = in.next(t)
+				if got := read(t, d); got != "next, to its END" || filepath.Base(d.Claim.Path) != "a.dcm" {
+					t.Fatalf("read %q of %s", got, d.Claim.Path)
+				}
+				acknowledge(t, d)
+				if got, _ := os.ReadFile(filepath.Join(o.Path, "done", "a.dcm")); disposal == folder.Done && string(got) != "next, to its END" {
+					t.Errorf("done/a.dcm is %q", got)
+				}
+				eventually(t, "nothing is left or held", func() bool { return len(left(t, o.Path)) == 0 && len(f.Held()) == 0 })
+			})
+		}
+	}
+}
+
+// What a stop leaves of a deletion goes at the next start if it is what was taken, and is taken if it is not.
+func TestAStopInTheMiddleOfADeletion(t *testing.T) {
+	for name, tc := range map[string]struct {
+		fault dirtest.Fault
+		taken []string // after the start
+	}{
+		"it is what was taken":       {dirtest.Fault{Call: dirtest.Remove, N: 1, Err: unix.EIO, Stays: true}, nil},
+		"it came in the last moment": {dirtest.Fault{Call: dirtest.Rename, N: 2, Err: unix.EIO, Stays: true}, []string{"recovered  next, to its END"}},
+		"it was not even looked at":  {dirtest.Fault{Call: dirtest.Stat, N: 1, Err: unix.EIO, Stays: true}, []string{"recovered  next, to its END"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var disk dirtest.Disk
+			o := options(t)
+			o.Disposal = folder.Delete
+			if tc.taken != nil {
+				replaced(t, &o, &disk, tc.fault)
+			} else {
+				write(t, filepath.Join(o.Path, "a.dcm"), "first, to its END")
+				o.OpenDir = disk.Open
+				disk.Fail(tc.fault)
+			}
+			p := newPipeline(o.Path)
+			f, stop := p.through(t, o)
+			eventually(t, "it is told", func() bool { return len(p.items()) == 1 && len(f.Held()) == 1 })
+			stop()
+			if exists(t, filepath.Join(o.Path, "a.dcm")) || len(left(t, o.Path)) != 1 {
+				t.Fatalf("before the start there are %q", left(t, o.Path))
+			}
+			o.OpenDir = nil
+			p = newPipeline(o.Path)
+			f, _ = p.through(t, o)
+			eventually(t, "nothing is left", func() bool { return len(left(t, o.Path)) == 0 && len(f.Held()) == 0 })
+			if got := p.items(); !slices.Equal(got, tc.taken) {
+				t.Errorf("taken: %q", got)
+			}
+		})
+	}
+}
+
+func TestWhatCannotBeDeletedIsToldAndDeletedLater(t *testing.T) {
+	var disk dirtest.Disk
+	o := options(t)
+	o.Disposal, o.OpenDir = folder.Delete, disk.Open
+	f, in := startFolder(t, o)
+	write(t, filepath.Join(o.Path, "a.dcm"), "bytes")
 	d := in.next(t)
-	if got := read(t, d); got != "first" {
-		t.Fatalf("read %q", got)
-	}
+	disk.Fail(dirtest.Fault{Call: dirtest.Remove, N: 1, Err: unix.EROFS, Stays: true})
 	if gone := acknowledge(t, d); len(gone) != 1 {
-		t.Errorf("gone: %v", gone)
+		t.Error("it is not gone")
 	}
-	d = in.next(t)
-	if got := read(t, d); got != "next" {
-		t.Fatalf("read %q", got)
+	held := slices.Collect(maps.Values(f.Held()))
+	if want := "its file is taken, and it cannot be removed: read-only file system"; !slices.Equal(held, []string{want}) {
+		t.Errorf("held: %q", held)
 	}
-	acknowledge(t, d)
-	if got, err := os.ReadFile(filepath.Join(o.Path, "done", "a.dcm")); err != nil || string(got) != "next" {
-		t.Errorf("done/a.dcm is %q, %v", got, err)
-	}
-	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("it is still there: %v", err)
-	}
+	in.quiet(t)
+	disk.Heal()
+	eventually(t, "it is deleted", func() bool { return len(left(t, o.Path)) == 0 && len(f.Held()) == 0 })
+	in.quiet(t)
 }

@@ -58,7 +58,7 @@ func (f *Folder) moveTo(there dir.FS, another bool) error {
 		}
 	}
 	clear(f.refused)
-	clear(f.litter)
+	f.keepLitter()
 	f.mu.Unlock()
 	f.Log.Warn("another folder stands at the door's path: files are taken from it now", "door", f.Name)
 	f.hints.start()

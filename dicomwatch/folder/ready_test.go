@@ -1,6 +1,8 @@
 package folder_test
 
 import (
+	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -41,22 +43,59 @@ func TestAMarkerSaysThatAFileIsWhole(t *testing.T) {
 }
 
 func TestAMarkerThatCannotBeRemovedIsToldAndRemovedLater(t *testing.T) {
+	for name, again := range map[string]bool{"it stands alone": false, "the next file and its marker come meanwhile": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var disk dirtest.Disk
+			o := options(t)
+			o.Ready, o.OpenDir = true, disk.Open
+			f, in := startFolder(t, o)
+			path := filepath.Join(o.Path, "a.dcm")
+			write(t, path, "bytes")
+			write(t, path+".ready", "")
+			d := in.next(t)
+			disk.Fail(dirtest.Fault{Call: dirtest.Remove, N: 1, Err: unix.EROFS, Stays: true})
+			if gone := acknowledge(t, d); len(gone) != 1 {
+				t.Fatal("the file is not gone")
+			}
+			if held := f.Held()["a.dcm.ready"]; !strings.Contains(held, "read-only file system") {
+				t.Errorf("held: %q", held)
+			}
+			if again {
+				write(t, path, "next")
+				write(t, path+".ready", "2")
+				d = in.next(t)
+			}
+			disk.Heal()
+			eventually(t, "it is cleared", func() bool { return len(f.Held()) == 0 })
+			if exists(t, path+".ready") != again {
+				t.Errorf("the marker is there: %t", !again)
+			}
+			if again {
+				acknowledge(t, d)
+			}
+			if exists(t, path+".ready") {
+				t.Error("the marker of the next file is left")
+			}
+		})
+	}
+}
+
+// What is left in a folder that another one takes the place of is no concern there.
+func TestAMarkerIsNotRemovedFromAnotherFolder(t *testing.T) {
 	var disk dirtest.Disk
-	o := options(t)
+	o := inside(t, options(t))
 	o.Ready, o.OpenDir = true, disk.Open
 	f, in := startFolder(t, o)
 	write(t, filepath.Join(o.Path, "a.dcm"), "bytes")
 	write(t, filepath.Join(o.Path, "a.dcm.ready"), "")
 	d := in.next(t)
 	disk.Fail(dirtest.Fault{Call: dirtest.Remove, N: 1, Err: unix.EROFS, Stays: true})
-	if gone := acknowledge(t, d); len(gone) != 1 {
-		t.Fatal("the file is not gone")
+	acknowledge(t, d)
+	if err := errors.Join(os.Rename(o.Path, o.Path+"-away"), os.Mkdir(o.Path, 0o700)); err != nil {
+		t.Fatal(err)
 	}
-	if held := f.Held()["a.dcm.ready"]; !strings.Contains(held, "read-only file system") {
-		t.Errorf("held: %q", held)
-	}
-	disk.Heal()
-	eventually(t, "the marker is removed", func() bool { return !exists(t, filepath.Join(o.Path, "a.dcm.ready")) && len(f.Held()) == 0 })
+	eventually(t, "it is forgotten", func() bool { return len(f.Held()) == 0 && f.Err() == nil })
 }
 
 // Markers and sidecars together: both must be there.

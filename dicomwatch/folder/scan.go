@@ -20,11 +20,11 @@ func (f *Folder) scan(ctx context.Context) error {
 	f.mu.Lock()
 	f.round++
 	f.mu.Unlock()
-	f.removeLitter()
 	if err := f.walk(ctx, ".", func() { f.attend(ctx) }); err != nil {
 		return err
 	}
 	f.finish()
+	f.removeLitter()
 	return nil
 }
 
@@ -104,7 +104,8 @@ func (f *Folder) noteAll(at string, entries []fs.DirEntry) (subfolders []string)
 		if entry.IsDir() && enters(name) {
 			subfolders = append(subfolders, name)
 		}
-		if entry.IsDir() || !f.takeable(entry.Name()) {
+		left := strings.HasPrefix(entry.Name(), takenPrefix)
+		if entry.IsDir() || !left && !f.takeable(entry.Name()) {
 			continue
 		}
 		info, err := entry.Info()
@@ -113,7 +114,10 @@ func (f *Folder) noteAll(at string, entries []fs.DirEntry) (subfolders []string)
 			continue
 		}
 		delete(f.refused, name)
-		if s, ok := stampOf(info); ok {
+		switch s, ok := stampOf(info); {
+		case ok && left:
+			f.noteLeft(name, s)
+		case ok:
 			f.note(name, s, stands, f.first)
 		}
 	}

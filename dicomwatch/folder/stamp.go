@@ -39,8 +39,15 @@ func (s stamp) claim(door, root, at string) document.Claim {
 	}
 }
 
+// claimed is the stamp of what was claimed.
+func claimed(c document.Claim) stamp {
+	return stamp{c.Device, c.Inode, c.Size, c.ModTime.UnixNano(), c.ChangeTime.UnixNano()}
+}
+
 // matches says whether a file is still what was claimed.
-func (s stamp) matches(c document.Claim) bool {
-	return s.device == c.Device && s.inode == c.Inode && s.size == c.Size && s.modTime == c.ModTime.UnixNano() &&
-		s.changeTime == c.ChangeTime.UnixNano()
+func (s stamp) matches(c document.Claim) bool { return s == claimed(c) }
+
+// isNow says whether it is the file that had a stamp before it was moved, which is a change. The disk may be mounted anew.
+func (s stamp) isNow(before stamp) bool {
+	return s.inode == before.inode && s.size == before.size && s.modTime == before.modTime
 }
