@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -33,8 +34,8 @@ func deliver(t *testing.T, disk *dirtest.Disk, disposal folder.Disposal) (*pipel
 	o := bySidecar(t)
 	o.Ready, o.Disposal, o.OpenDir = true, disposal, disk.Open
 	o.Quiet, o.Rescan = 5*time.Millisecond, 20*time.Millisecond
-	for at, content := range delivered {
-		write(t, filepath.Join(o.Path, at), content)
+	for _, at := range slices.Sorted(maps.Keys(delivered)) { // markers after their files
+		write(t, filepath.Join(o.Path, at), delivered[at])
 	}
 	p := newPipeline(o.Path)
 	f, _ := p.through(t, o)

@@ -5,8 +5,10 @@ import (
 	"time"
 )
 
-// errNotReady says that a file has no marker.
-var errNotReady = errors.New("waits for its marker, <name>" + readySuffix)
+var (
+	errNotReady  = errors.New("waits for its marker, <name>" + readySuffix)
+	errOldMarker = errors.New("its marker, <name>" + readySuffix + ", is older than the file: it is to be touched once that is whole")
+)
 
 // note takes down what stands at a path, and queues it once it is stable. early says that the file may have been there for as
 // long as its times say: nobody looked before.
@@ -29,13 +31,27 @@ func (f *Folder) note(at string, s stamp, stands beside, early bool) {
 		return
 	}
 	if f.Ready && !known.owed {
-		if _, ready := stands(at + readySuffix); !ready {
-			known.detail().lacks = errNotReady
+		if err := ready(at, s, stands); err != nil {
+			known.detail().lacks = err
 			return
 		}
 	}
 	f.enqueue(at, known)
 	f.wake()
+}
+
+// ready says what a file's marker lacks: one that is older was made for an earlier file of its name. The older of the file's own
+// times counts: a sender may keep the times of its files, and its clock may be ahead.
+func ready(at string, s stamp, stands beside) error {
+	marker, there := stands(at + readySuffix)
+	switch {
+	case !there:
+		return errNotReady
+	case max(marker.modTime, marker.changeTime) < min(s.modTime, s.changeTime):
+		return errOldMarker
+	default:
+		return nil
+	}
 }
 
 // settle has a new stamp stay the same over the quiet period, or over a longer one where the file was handed back before.

@@ -41,7 +41,8 @@ type Options struct {
 	Patience time.Duration
 	// Rescan is the longest time between two scans.
 	Rescan time.Duration
-	// Ready says that a file is whole once a marker, <name>.ready, stands beside it. The marker is removed after the file.
+	// Ready says that a file is whole once a marker, <name>.ready, that is not older stands beside it. The marker is removed
+	// after the file.
 	Ready bool
 
 	// Accepts are the formats that the folder takes; nil for all.

@@ -81,6 +81,67 @@ func TestAMarkerThatCannotBeRemovedIsToldAndRemovedLater(t *testing.T) {
 	}
 }
 
+// A marker that is older than its file was made for another, or for half of it.
+func TestAMarkerOfAnEarlierFileDoesNotCount(t *testing.T) {
+	for name, before := range map[string]func(t *testing.T, in intake, path string){
+		"it stood there before the file": func(t *testing.T, _ intake, path string) { write(t, path+".ready", "") },
+		"the file is written anew": func(t *testing.T, in intake, path string) {
+			write(t, path, "bytes")
+			write(t, path+".ready", "")
+			acknowledge(t, in.next(t))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := options(t)
+			o.Ready, o.Disposal = true, folder.Keep
+			f, in := startFolder(t, o)
+			path := filepath.Join(o.Path, "a.dcm")
+			before(t, in, path)
+			eventually(t, "the file is the newer one", func() bool { // the clock of a file system has ticks
+				write(t, path+".part", "other bytes")
+				return modified(t, path+".part").After(modified(t, path+".ready"))
+			})
+			if err := os.Rename(path+".part", path); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "it is told", func() bool {
+				return f.Held()["a.dcm"] == "its marker, <name>.ready, is older than the file: it is to be touched once that is whole"
+			})
+			in.quiet(t)
+			now := time.Now()
+			if err := os.Chtimes(path+".ready", now, now); err != nil {
+				t.Fatal(err)
+			}
+			if got := read(t, in.next(t)); got != "other bytes" {
+				t.Errorf("read %q", got)
+			}
+		})
+	}
+}
+
+func modified(t *testing.T, path string) time.Time {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.ModTime()
+}
+
+// A sender that keeps the times of its files, and whose clock is ahead, makes no marker that is newer.
+func TestAMarkerOfAFileFromTheFutureCounts(t *testing.T) {
+	o := options(t)
+	o.Ready = true
+	path, future := filepath.Join(o.Path, "a.dcm"), time.Now().Add(24*time.Hour)
+	write(t, path, "bytes")
+	if err := os.Chtimes(path, future, future); err != nil {
+		t.Fatal(err)
+	}
+	write(t, path+".ready", "")
+	start(t, o).next(t)
+}
+
 // What is left in a folder that another one takes the place of is no concern there.
 func TestAMarkerIsNotRemovedFromAnotherFolder(t *testing.T) {
 	var disk dirtest.Disk
