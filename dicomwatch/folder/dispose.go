@@ -79,8 +79,9 @@ func (f *Folder) settled(at string, c document.Claim, err error) {
 	f.back(at, known)
 }
 
-// Disposed says whether the source that was found at this path has been disposed of: it is deleted, or it is in done/. A
-// folder whose disk is not mounted has neither, and one that keeps files disposes of none.
+// Disposed says whether the source that was found at this path has been disposed of: it is deleted, or it is in done/. It says
+// no where that cannot be told: a folder whose disk is not mounted is empty, and so may be one that deletes its files. One that
+// keeps them disposes of none.
 func (f *Folder) Disposed(found string) bool {
 	at, err := filepath.Rel(f.Path, found)
 	if err != nil || f.Disposal == Keep {
@@ -91,8 +92,14 @@ func (f *Folder) Disposed(found string) bool {
 		return false
 	}
 	if f.Disposal == Delete {
-		return true
+		return !f.bare()
 	}
 	_, err = root.Stat(path.Join(doneDir, at))
 	return err == nil
+}
+
+// isBare says whether the folder holds nothing at all, or nothing that can be told.
+func (f *Folder) isBare() bool {
+	entries, err := f.current().List(".")
+	return err != nil || len(entries) == 0
 }

@@ -25,6 +25,7 @@ type Folder struct {
 	began  time.Time
 	hints  *hints
 	wakes  chan struct{} // something is queued, or what kept files from being offered may be over
+	bare   func() bool   // isBare, when it was first asked: there may be very many files, and as many questions at the start
 
 	disposing sync.Mutex // held while sources are moved: a free name is free for one of them
 
@@ -64,6 +65,7 @@ func New(o Options, intake Intake) (*Folder, error) {
 		root: root, first: true, table: newTable(o.Patient.sidecar),
 		refused: make(map[string]refusal), litter: make(map[string]leftover),
 	}
+	f.bare = sync.OnceValue(f.isBare)
 	f.hints = newHints(o.Path, func(err error) {
 		f.Log.Warn("not all changes are notified: files are found by scanning", "door", f.Name, "err", dir.Cause(err))
 	})

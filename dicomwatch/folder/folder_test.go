@@ -220,7 +220,8 @@ func TestDisposed(t *testing.T) {
 		{"moved, and another came", folder.Done, []string{"a", "done/a"}, false},
 		{"not mounted", folder.Done, nil, false},
 		{"to be deleted", folder.Delete, []string{"a"}, false},
-		{"deleted", folder.Delete, nil, true},
+		{"deleted", folder.Delete, []string{"b"}, true},
+		{"not mounted, or deleted as the last", folder.Delete, nil, false},
 		{"kept, and removed by its owner", folder.Keep, nil, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
