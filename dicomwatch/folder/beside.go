@@ -25,7 +25,7 @@ func (f *Folder) patientBeside(at string, c document.Claim) (id document.Patient
 	defer f.mu.Unlock()
 	known := f.offered(at, c)
 	if known == nil {
-		return id, false // its folder is another one now
+		return id, false // nobody offers it any more
 	}
 	known.detail().sidecar = found
 	if err == nil || known.owed {

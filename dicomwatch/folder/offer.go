@@ -107,7 +107,8 @@ func (f *Folder) delivery(at string, s stamp) (d document.Delivery, ok bool) {
 	return d, true
 }
 
-// offered is what is known of a file that was offered by this claim; nil if it was not, or its folder is another one now.
+// offered is what is known of a file that was offered by this claim, also where another folder has taken the place of its own;
+// nil if it was not, or was handed back or disposed of since.
 func (f *Folder) offered(at string, c document.Claim) *file {
 	known := f.files[at]
 	if known == nil || known.state != offered || !known.stamp.matches(c) {
