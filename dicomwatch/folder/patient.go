@@ -52,7 +52,8 @@ func ByPattern(pattern *regexp.Regexp) PatientRule {
 }
 
 // BySidecar reads a small JSON file beside each file, <name>.patient.json or <name without extension>.patient.json:
-// {"issuer": "...", "identifier": "..."}, of which the issuer may be left out. It goes where its file goes.
+// {"issuer": "...", "identifier": "..."}, of which the issuer may be left out. It goes where its file goes. One whose <name> is
+// that of a file which is there is of that file alone.
 func BySidecar() PatientRule { return PatientRule{sidecar: true} }
 
 // PatientAt is whose the file at a path inside the folder is that does not say so itself; the zero value if the path does not tell.

@@ -24,6 +24,7 @@ type late struct {
 func (l *late) Rename(from, to string) error {
 	return l.after(func() error { return l.FS.Rename(from, to) })
 }
+
 func (l *late) Remove(name string) error { return l.after(func() error { return l.FS.Remove(name) }) }
 
 func (l *late) after(then func() error) error {
