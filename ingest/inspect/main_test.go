@@ -1,6 +1,7 @@
 package inspect_test
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"os"
@@ -51,6 +52,42 @@ var programs = map[string]func(){
 	"hangs": func() {
 		greet(wire.Version, "")
 		_, _ = io.Copy(io.Discard, os.Stdin)
+	},
+	"hangs-on-PDF": func() {
+		greet(wire.Version, "")
+		for {
+			f, err := readFile()
+			if err != nil {
+				return
+			}
+			if bytes.HasPrefix(f.Head, []byte("%PDF-")) {
+				_, _ = io.Copy(io.Discard, os.Stdin)
+				return
+			}
+			answer(wire.Answer{Metadata: document.Metadata{Format: wire.Sniff(f.Head, f.Size)}})
+		}
+	},
+	"asks-and-hangs": func() {
+		greet(wire.Version, "")
+		_, _ = readFile()
+		_ = wire.WriteRange(os.Stdout, wire.Range{Length: 1})
+		_, _ = io.Copy(io.Discard, os.Stdin)
+	},
+	"asks": func() { // for five ranges of each file
+		greet(wire.Version, "")
+		for {
+			f, err := readFile()
+			if err != nil {
+				return
+			}
+			for n := range 5 {
+				_ = wire.WriteRange(os.Stdout, wire.Range{Offset: int64(n), Length: 1})
+				if _, err := wire.ReadBytes(os.Stdin); err != nil {
+					return
+				}
+			}
+			answer(wire.Answer{Metadata: document.Metadata{Format: wire.Sniff(f.Head, f.Size)}})
+		}
 	},
 	"liar": func() {
 		greet(wire.Version, "")

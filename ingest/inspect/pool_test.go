@@ -130,6 +130,97 @@ func TestTimeOfAFile(t *testing.T) {
 	}
 }
 
+// TestAPDFThatTakesTooLongIsNotTriedAgain: it would take as long again.
+func TestAPDFThatTakesTooLongIsNotTriedAgain(t *testing.T) {
+	const limit = 4 * time.Second
+	p := pool(t, inspect.Options{Children: 1, Timeout: limit, Program: program(t, t.TempDir(), "hangs")})
+	began := time.Now()
+	m := inspectBytes(t, p, []byte("%PDF-1.7\n"))
+	if took := time.Since(began); m.Problem != document.ReasonInspectFailed || took > limit*3/4 || took < limit/2 {
+		t.Errorf("%q (%s) after %v", m.Problem, m.Detail, took)
+	}
+}
+
+// TestSlowFilesLeaveAChildForDICOM: however many PDFs hang, a DICOM file has its answer at once.
+func TestSlowFilesLeaveAChildForDICOM(t *testing.T) {
+	const limit = time.Minute
+	p := pool(t, inspect.Options{Children: 2, Timeout: limit, Program: program(t, t.TempDir(), "hangs-on-PDF")})
+	ctx, cancel := context.WithCancel(t.Context())
+	var pdfs sync.WaitGroup
+	for range 4 {
+		read := make(chan struct{})
+		pdfs.Go(func() {
+			src := &signalling{data: []byte("%PDF-1.7\n"), read: func() { close(read) }}
+			if _, err := p.Inspect(ctx, src, int64(len(src.data))); !errors.Is(err, context.Canceled) {
+				t.Errorf("a PDF: %v", err)
+			}
+		})
+		<-read
+	}
+	began := time.Now()
+	m := inspectBytes(t, p, append(make([]byte, 128), "DICM\x02\x00"...))
+	if took := time.Since(began); took > limit/3 || m.Format != document.FormatDICOM || m.Problem != "" {
+		t.Errorf("got %+v after %v", m, took)
+	}
+	cancel()
+	pdfs.Wait()
+}
+
+// slow is a source of which each read takes a while.
+type slow struct {
+	data  []byte
+	delay time.Duration
+}
+
+func (s slow) ReadAt(p []byte, off int64) (int, error) {
+	<-time.After(s.delay)
+	return bytes.NewReader(s.data).ReadAt(p, off)
+}
+
+// TestASlowSourceIsNotTheFilesFault: the time that it takes is not the child's, and has a bound of its own.
+func TestASlowSourceIsNotTheFilesFault(t *testing.T) {
+	pdf := []byte("%PDF-1.7\n")
+	asks := program(t, t.TempDir(), "asks")
+	p := pool(t, inspect.Options{Children: 1, Timeout: time.Second, Program: asks})
+	m, err := p.Inspect(t.Context(), slow{pdf, 300 * time.Millisecond}, int64(len(pdf)))
+	if err != nil || m.Problem != "" || m.Format != document.FormatPDF {
+		t.Errorf("got %+v, %v", m, err)
+	}
+	p = pool(t, inspect.Options{Children: 1, SourceTimeout: 500 * time.Millisecond, Program: asks})
+	m, err = p.Inspect(t.Context(), slow{pdf, 200 * time.Millisecond}, int64(len(pdf)))
+	if err == nil || !strings.Contains(err.Error(), "the source is slow") {
+		t.Errorf("slower than a source may be: %+v, %v", m, err)
+	}
+	if m := inspectBytes(t, p, pdf); m.Problem != "" {
+		t.Errorf("afterwards: %+v", m)
+	}
+}
+
+// TestCancelWhileTheSourceIsRead: that a slow source gives a file more time does not undo the end of its context.
+func TestCancelWhileTheSourceIsRead(t *testing.T) {
+	p := pool(t, inspect.Options{Children: 1, Timeout: time.Minute, Program: program(t, t.TempDir(), "asks-and-hangs")})
+	ctx, cancel := context.WithCancel(t.Context())
+	began := time.Now()
+	_, err := p.Inspect(ctx, &cancelling{cancel: cancel}, 9)
+	if took := time.Since(began); !errors.Is(err, context.Canceled) || took > 20*time.Second {
+		t.Errorf("got %v after %v, want context canceled at once", err, took)
+	}
+}
+
+// cancelling calls cancel when it is read from once more.
+type cancelling struct {
+	reads  int
+	cancel func()
+}
+
+func (c *cancelling) ReadAt(p []byte, off int64) (int, error) {
+	if c.reads++; c.reads == 2 {
+		c.cancel()
+		<-time.After(100 * time.Millisecond) // what the cancellation does to the pipes is done, and could be undone
+	}
+	return strings.NewReader("%PDF-1.7\n").ReadAt(p, off)
+}
+
 // TestChildThatDoesNotStart: that no child is ready in time is not the file's fault.
 func TestChildThatDoesNotStart(t *testing.T) {
 	p := pool(t, inspect.Options{Children: 1, Timeout: time.Second, Program: program(t, t.TempDir(), "slow-to-start")})

@@ -20,18 +20,16 @@ const startTimeout = 20 * time.Second
 // child is one running medanchor-inspect. One goroutine uses it at a time.
 type child struct {
 	cmd    *exec.Cmd
-	in     *os.File // its stdin
-	out    *os.File // its stdout
-	retire bool     // ended, or to be ended before the next file
+	in     *os.File  // its stdin
+	out    *os.File  // its stdout
+	retire bool      // ended, or to be ended before the next file
+	until  time.Time // when what it does now is to be done
 }
 
-// job is one attempt at one file.
-type job struct {
-	src     io.ReaderAt
-	size    int64
-	opening *wire.Opening // with the head
-	mode    wire.Mode
-}
+// errTime means that a child did not answer in its time.
+var errTime = errors.New("inspector ran out of time")
+
+func isLate(err error) bool { return errors.Is(err, errTime) || errors.Is(err, os.ErrDeadlineExceeded) }
 
 // fault is a child's death, silence or breach of protocol, as opposed to an error of our own side.
 type fault struct{ err error }
@@ -45,14 +43,14 @@ func isFault(err error) bool {
 }
 
 // start runs the program with an empty environment and awaits its hello.
-func start(ctx context.Context, program string) (*child, error) {
+func start(ctx context.Context, program string, limit time.Duration) (*child, error) {
 	c, err := spawn(ctx, program)
 	if err != nil {
 		return nil, fmt.Errorf("start inspector %s: %w; check that it is installed, and the path to it in the configuration",
 			program, err)
 	}
 	var hello wire.Hello
-	err = c.within(ctx, startTimeout, func() (err error) {
+	err = c.within(ctx, limit, func() (err error) {
 		hello, err = wire.ReadHello(c.out)
 		return err
 	})
@@ -111,7 +109,7 @@ func (c *child) end() {
 
 // orNil gives the child if it may be used again.
 func (c *child) orNil() *child {
-	if c.retire {
+	if c == nil || c.retire {
 		return nil
 	}
 	return c
@@ -119,11 +117,9 @@ func (c *child) orNil() *child {
 
 // within runs f, which reads and writes the pipes, and makes it fail when ctx ends or the time is over.
 func (c *child) within(ctx context.Context, limit time.Duration, f func() error) error {
-	expire := func(t time.Time) {
-		_, _ = c.in.SetDeadline(t), c.out.SetDeadline(t) // pipes have deadlines
-	}
-	expire(time.Now().Add(limit))
-	stop := context.AfterFunc(ctx, func() { expire(time.Unix(1, 0)) })
+	c.until = time.Now().Add(limit)
+	c.expire(c.until)
+	stop := context.AfterFunc(ctx, func() { c.expire(time.Unix(1, 0)) })
 	err := f()
 	if !stop() && err == nil {
 		return ctx.Err()
@@ -131,11 +127,21 @@ func (c *child) within(ctx context.Context, limit time.Duration, f func() error)
 	return err
 }
 
+// expire makes reads and writes of the pipes fail from then on: pipes have deadlines.
+func (c *child) expire(t time.Time) { _, _ = c.in.SetDeadline(t), c.out.SetDeadline(t) }
+
+// extend gives the child more time.
+func (c *child) extend(ctx context.Context, d time.Duration) error {
+	c.until = c.until.Add(d)
+	c.expire(c.until)
+	return ctx.Err() // it may have ended before: the pipes would not say so any more
+}
+
 // inspect reads one file. After an error the child has ended.
-func (c *child) inspect(ctx context.Context, j job, limit time.Duration) (document.Metadata, error) {
+func (c *child) inspect(ctx context.Context, j *job, limit time.Duration) (document.Metadata, error) {
 	var answer wire.Answer
 	err := c.within(ctx, limit, func() (err error) {
-		answer, err = c.converse(j)
+		answer, err = c.converse(ctx, j)
 		return err
 	})
 	if err != nil || answer.Worn {
@@ -149,7 +155,7 @@ func (c *child) inspect(ctx context.Context, j job, limit time.Duration) (docume
 
 // converse sends the file and serves the child's requests until it answers. EPIPE from the first write means that the
 // child was dead before; later trouble with the child is a fault.
-func (c *child) converse(j job) (wire.Answer, error) {
+func (c *child) converse(ctx context.Context, j *job) (wire.Answer, error) {
 	if err := j.opening.Send(c.in, j.mode); err != nil {
 		if errors.Is(err, syscall.EPIPE) {
 			return wire.Answer{}, err
@@ -168,18 +174,21 @@ func (c *child) converse(j job) (wire.Answer, error) {
 		if left -= ask.Length; left < 0 {
 			return wire.Answer{}, &fault{fmt.Errorf("%w: it asks for more than %d bytes", wire.ErrProtocol, wire.MaxRead)}
 		}
-		if err := c.serve(j.src, *ask); err != nil {
+		if err := c.serve(ctx, j, *ask); err != nil {
 			return wire.Answer{}, err
 		}
 	}
 	return wire.Answer{}, &fault{fmt.Errorf("%w: it asks too often", wire.ErrProtocol)}
 }
 
-func (c *child) serve(src io.ReaderAt, r wire.Range) error {
+func (c *child) serve(ctx context.Context, j *job, r wire.Range) error {
 	buf := make([]byte, r.Length)
-	n, err := src.ReadAt(buf, r.Offset)
+	n, took, err := j.read(buf, r.Offset)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("read file to inspect: %w", err)
+	}
+	if err := c.extend(ctx, took); err != nil {
+		return err
 	}
 	if err := wire.WriteFrame(c.in, wire.TypeBytes, buf[:n]); err != nil {
 		return &fault{fmt.Errorf("send bytes: %w", describe(err))}
@@ -191,7 +200,7 @@ func (c *child) serve(src io.ReaderAt, r wire.Range) error {
 func describe(err error) error {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
-		return errors.New("inspector ran out of time")
+		return errTime
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.EPIPE):
 		return errors.New("inspector died")
 	default:
