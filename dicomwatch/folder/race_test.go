@@ -1,6 +1,7 @@
 package folder_test
 
 import (
+	"errors"
 	"maps"
 	"os"
 	"path/filepath"
@@ -100,6 +101,36 @@ func TestAFileThatComesInTheLastMomentIsNotLost(t *testing.T) {
 				eventually(t, "nothing is left or held", func() bool { return len(left(t, o.Path)) == 0 && len(f.Held()) == 0 })
 			})
 		}
+	}
+}
+
+// Nor does it that the folder goes meanwhile, and comes back.
+func TestAFileThatIsNotPutBackWaitsForItsFolder(t *testing.T) {
+	for _, disposal := range []folder.Disposal{folder.Done, folder.Delete} {
+		t.Run(string(disposal), func(t *testing.T) {
+			t.Parallel()
+			var disk dirtest.Disk
+			o := inside(t, options(t))
+			o.Disposal = disposal
+			replaced(t, &o, &disk, dirtest.Fault{Call: dirtest.Rename, N: 2, Err: unix.EIO, Stays: true})
+			f, in := startFolder(t, o)
+			acknowledge(t, in.next(t))
+			if err := errors.Join(os.Rename(o.Path, o.Path+"-away"), os.Mkdir(o.Path, 0o700)); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "it is told that it is not there", func() bool {
+				held := slices.Collect(maps.Values(f.Held()))
+				return len(held) == 1 && strings.HasSuffix(held[0], "it cannot be looked at: no such file or directory")
+			})
+			disk.Heal()
+			if err := errors.Join(os.Remove(o.Path), os.Rename(o.Path+"-away", o.Path)); err != nil {
+				t.Fatal(err)
+			}
+			if d := in.next(t); read(t, d) != "next, to its END" || filepath.Base(d.Claim.Path) != "a.dcm" {
+				t.Errorf("offered %s", d.Claim.Path)
+			}
+			eventually(t, "nothing is held", func() bool { return len(f.Held()) == 0 })
+		})
 	}
 }
 
