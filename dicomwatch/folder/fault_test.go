@@ -71,7 +71,7 @@ func left(t *testing.T, root string) (names []string) {
 // but what it was is in done/.
 func TestEachCallOfTheDiskFails(t *testing.T) {
 	disposals, errs := []folder.Disposal{folder.Done, folder.Delete}, []error{unix.EIO, unix.ENOSPC, unix.EROFS}
-	calls := 12 // later calls of a kind are those of rescans
+	calls := 48 // later calls of a kind are those of rescans
 	if testing.Short() {
 		disposals, errs, calls = disposals[:1], errs[:1], 6
 	}
