@@ -84,6 +84,12 @@ func TestDICOM(t *testing.T) {
 		"trailing element": {bend: func(f *file) {
 			f.after = func(e *encoder) { e.put(tagPixels, "OW", "pixels").put(0xFFFCFFFC, "OB", "padding ") }
 		}},
+		"garbage behind the pixels": {bend: func(f *file) {
+			f.syntax = implicitVRLittleEndian
+			f.after = func(e *encoder) {
+				e.put(tagPixels, "OW", "pixels").put(0x00280010, "US", "12").head(0xFFF0FFF0, "", 1000)
+			}
+		}},
 		"elements behind fragments": {bend: func(f *file) {
 			f.syntax = "1.2.840.10008.1.2.4.90"
 			f.after = func(e *encoder) { fragments(e); e.put(0xFFFCFFFC, "OB", "padding ") }

@@ -38,7 +38,7 @@ type header struct {
 	dataset   int64 // where the dataset begins in the file, after group 0002; 0 if that is not known
 	end       int64 // where the elements up to lastGroup end in the file; 0 for a deflated dataset
 	pixels    int64 // where the value of the pixel data begins in the file; 0 if that is not known
-	last      tag   // the last element at the top level that stands in order
+	last      tag   // the last element at the top level that stands in order; maxTag where the order has ended
 	described bool  // it describes an image (PS3.3 C.7.6.3)
 	imaged    bool  // it has pixel data: what does not fit behind them is no part of the dataset
 	// rest is why the elements after that could not be walked; nil if they could.
@@ -241,8 +241,11 @@ func (s *scanner) pass(h *header, e element, disorder error) (int64, error) {
 		return 0, errTrailing
 	}
 	off, err := s.skip(e, 0)
-	if err != nil && h.imaged {
-		return 0, errTrailing
+	if h.imaged {
+		h.last = maxTag // nothing is in order any more
+		if err != nil {
+			return 0, errTrailing
+		}
 	}
 	h.imaged = h.imaged || e.tag.pixels()
 	return off, err

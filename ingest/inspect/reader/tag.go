@@ -44,6 +44,8 @@ const (
 	tagDoublePixels tag = 0x7FE00009
 	tagPixels       tag = 0x7FE00010
 
+	maxTag tag = 0xFFFFFFFF
+
 	tagItem     tag = 0xFFFEE000
 	tagItemEnd  tag = 0xFFFEE00D
 	tagItemsEnd tag = 0xFFFEE0DD
