@@ -74,14 +74,19 @@ func (c *child) serve() error {
 	if src.broken != nil {
 		return fmt.Errorf("read from the parent: %w", src.broken)
 	}
-	return wire.WriteJSON(c.out, wire.TypeAnswer, wire.Answer{Metadata: m, Worn: busy || worn()})
+	return wire.WriteJSON(c.out, wire.TypeAnswer, wire.Answer{Metadata: m, Worn: busy || worn(memory(), sandbox.CPU())})
 }
 
-// worn tells whether a successor is wanted.
-func worn() bool {
-	memory := []metrics.Sample{{Name: "/memory/classes/total:bytes"}}
-	metrics.Read(memory)
-	return memory[0].Value.Uint64() > wornMemory || sandbox.CPU() > sandbox.CPUSeconds-needed
+// worn tells whether a successor is wanted, of a process that holds memory (in bytes) and has used cpu (in seconds).
+func worn(memory uint64, cpu float64) bool {
+	return memory > wornMemory || cpu > sandbox.CPUSeconds-needed
+}
+
+// memory gives how much the runtime holds, in bytes.
+func memory() uint64 {
+	sample := []metrics.Sample{{Name: "/memory/classes/total:bytes"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
 }
 
 // remote is the parent's file, read over the pipe.
