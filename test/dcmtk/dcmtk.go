@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"runtime"
 	"strconv"
@@ -47,11 +48,18 @@ func DCMSend(ctx context.Context, to Peer, files []string, options ...string) (s
 }
 
 func send(ctx context.Context, program string, to Peer, files, options []string) (string, error) {
-	host, port, err := net.SplitHostPort(to.Address)
+	args, err := to.arguments(files, options)
 	if err != nil {
 		return "", err
 	}
-	var args []string
+	return run(ctx, program, args...)
+}
+
+func (to Peer) arguments(files, options []string) (args []string, err error) {
+	host, port, err := net.SplitHostPort(to.Address)
+	if err != nil {
+		return nil, err
+	}
 	if to.Calling != "" {
 		args = append(args, "-aet", to.Calling)
 	}
@@ -59,7 +67,43 @@ func send(ctx context.Context, program string, to Peer, files, options []string)
 		args = append(args, "-aec", to.Called)
 	}
 	args = append(append(args, options...), host, port)
-	return run(ctx, program, append(args, files...)...)
+	return append(args, files...), nil
+}
+
+// Sender is a storescu that sends, to be stopped or killed on the way.
+type Sender struct {
+	process *os.Process
+	ended   chan struct{}
+	err     error
+}
+
+// StartStoreSCU begins to send files over one association, as StoreSCU does. It ends with ctx at the latest.
+func StartStoreSCU(ctx context.Context, to Peer, files []string, options ...string) (*Sender, error) {
+	args, err := to.arguments(files, options)
+	if err != nil {
+		return nil, err
+	}
+	s := &Sender{ended: make(chan struct{})}
+	begun := make(chan *os.Process, 1)
+	go func() {
+		defer close(s.ended)
+		_, s.err = runTold(ctx, begun, "storescu", args...)
+	}()
+	select {
+	case s.process = <-begun:
+		return s, nil
+	case <-s.ended:
+		return nil, s.err
+	}
+}
+
+// Signal sends the program a signal.
+func (s *Sender) Signal(sig os.Signal) error { return s.process.Signal(sig) }
+
+// Wait waits for the program's end, and gives the error of its exit code.
+func (s *Sender) Wait() error {
+	<-s.ended
+	return s.err
 }
 
 // Dump gives the value of an attribute of a file as dcmdump prints it, without its brackets; empty if the attribute is empty or
@@ -135,6 +179,11 @@ func freePort(ctx context.Context) (int, error) {
 
 // run runs a program that ends with ctx and with this process. Its output is what it prints, in any case.
 func run(ctx context.Context, program string, args ...string) (string, error) {
+	return runTold(ctx, make(chan *os.Process, 1), program, args...)
+}
+
+// runTold is run, and gives the process once it has begun.
+func runTold(ctx context.Context, begun chan<- *os.Process, program string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, program, args...)
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
@@ -142,7 +191,12 @@ func run(ctx context.Context, program string, args ...string) (string, error) {
 	// Pdeathsig comes when the thread that forked ends.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	if err := cmd.Run(); err != nil {
+	err := cmd.Start()
+	if err == nil {
+		begun <- cmd.Process
+		err = cmd.Wait()
+	}
+	if err != nil {
 		return output.String(), fmt.Errorf("%s: %w: %s", program, err, strings.TrimSpace(output.String()))
 	}
 	return output.String(), nil
