@@ -107,12 +107,12 @@ func (a *Anchorer) Away() (since time.Time, reason error) {
 // outbox is fatal and returned.
 func (a *Anchorer) Run(ctx context.Context) error {
 	retries := pause.Growing{First: retryFirst, Last: retryLast}
-	for {
+	for ctx.Err() == nil {
 		left, err := a.next(ctx)
 		if _, fatal := errors.AsType[*outboxError](err); fatal {
 			return err
 		}
-		if ctx.Err() != nil {
+		if err != nil && ctx.Err() != nil {
 			return nil
 		}
 		a.setAway(err)
@@ -129,6 +129,7 @@ func (a *Anchorer) Run(ctx context.Context) error {
 			retries.Reset()
 		}
 	}
+	return nil
 }
 
 func (a *Anchorer) wait(ctx context.Context, timer <-chan time.Time, kick <-chan struct{}) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,6 +16,7 @@ import (
 
 // chain is a ledger in memory, with faults to inject.
 type chain struct {
+	mu        sync.Mutex
 	documents map[record.Tag]record.CID
 	erased    map[record.Tag]bool
 	batches   []record.Batch
@@ -35,6 +37,8 @@ type transaction struct {
 }
 
 func (c *chain) Endorse(_ context.Context, b record.Batch) (ingest.Endorsed, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.away > 0 {
 		c.away--
 		return nil, errInjected
@@ -69,6 +73,8 @@ func (t transaction) TxID() string               { return "ab" }
 func (t transaction) Outcomes() []record.Outcome { return t.outcomes }
 
 func (t transaction) Submit(context.Context) (ingest.Position, error) {
+	t.chain.mu.Lock()
+	defer t.chain.mu.Unlock()
 	t.chain.batches = append(t.chain.batches, t.batch)
 	for _, v := range t.batch.Versions {
 		for _, d := range v.Documents {
@@ -94,6 +100,8 @@ func (c *chain) Anchored(_ context.Context, tag record.Tag) (ingest.Position, er
 
 // HoldCopies takes copies, all or none.
 func (c *chain) HoldCopies(_ context.Context, q record.Copies) (ingest.Position, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.away > 0 {
 		c.away--
 		return ingest.Position{}, errInjected
@@ -177,7 +185,10 @@ func TestDocumentsGatherAfterATransaction(t *testing.T) {
 			w.mu.Unlock()
 			a.Kick()
 			synctest.Wait()
-			if n, want := len(c.batches), []int{1, 1, 1, 1, 3}[i]; n != want {
+			c.mu.Lock()
+			n := len(c.batches)
+			c.mu.Unlock()
+			if want := []int{1, 1, 1, 1, 3}[i]; n != want {
 				t.Errorf("after document %d there are %d transactions, want %d", i+1, n, want)
 			}
 		}

@@ -155,7 +155,9 @@ func TestCopiesWaitForAnApplianceThatIsRefused(t *testing.T) {
 		if _, reason := a.Away(); reason == nil || len(w.inState(document.Queued)) != 5 {
 			t.Errorf("while it is refused, %d wait (%v)", len(w.inState(document.Queued)), reason)
 		}
+		c.mu.Lock()
 		c.refused = nil
+		c.mu.Unlock()
 		time.Sleep(time.Minute)
 		if len(w.inState(document.Anchored)) != 5 {
 			t.Errorf("once it is not, %d are anchored", len(w.inState(document.Anchored)))

@@ -140,6 +140,13 @@ func (w *world) inState(s document.State) (items []document.Item) {
 	return items
 }
 
+// taken is how many groups are durable, and how many files are acknowledged.
+func (w *world) taken() (groups, acked int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.groups), len(w.acked)
+}
+
 // source is an open file in memory.
 type source struct {
 	*bytes.Reader

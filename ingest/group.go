@@ -87,7 +87,7 @@ func (p *Pipeline) resolve(ctx context.Context, b *batch) error {
 	for _, it := range b.items {
 		err := p.resolveItem(ctx, it)
 		if held, ok := errors.AsType[*heldError](err); ok {
-			it.delivery.Door.Release(it.delivery.Claim, held.reason)
+			p.handBack(it.delivery, held.reason)
 			continue
 		}
 		if err != nil {
@@ -211,20 +211,30 @@ func (p *Pipeline) commitInOrder(stop func(), order <-chan *batch, committed cha
 	return failed
 }
 
-// groupsToTell is how many groups may wait for a door that is slow to dispose of its files. One that hangs does not fill it: it
-// has no more files in hand than its share of the workers.
-const groupsToTell = 1024
+const (
+	// groupsToTell is how many groups may wait for a door that is slow to dispose of its files. It is also how many deliveries
+	// such a door may not have heard of, so that no group waits to be waiting.
+	groupsToTell = 1024
+	// tellAfterStop is how long doors are still told once the pipeline is to end. What is not told by then is found claimed by
+	// the next run, and acknowledged again.
+	tellAfterStop = 10 * time.Second
+)
 
 // acknowledge tells the doors of the groups that are durable, each door in order and by itself: one whose disk is slow holds up
 // neither the others nor the next commit. When all are told, it makes durable what they forgot.
 func (p *Pipeline) acknowledge(ctx context.Context, committed <-chan *batch) error {
+	telling, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer giveUp()
+	unhook := context.AfterFunc(ctx, func() { time.AfterFunc(tellAfterStop, giveUp) })
+	defer unhook()
 	groups := make(map[document.Door]chan []document.Claim)
 	var doors sync.WaitGroup
 	for b := range committed {
 		for door, claims := range b.claims() {
 			if groups[door] == nil {
-				groups[door] = make(chan []document.Claim, groupsToTell)
-				doors.Go(func() { p.tell(ctx, door, groups[door]) })
+				its := make(chan []document.Claim, groupsToTell)
+				groups[door] = its
+				doors.Go(func() { p.tell(telling, door, its) })
 			}
 			groups[door] <- claims
 		}
@@ -239,13 +249,13 @@ func (p *Pipeline) acknowledge(ctx context.Context, committed <-chan *batch) err
 	return nil
 }
 
-// tell tells one door of its groups. After an error of the pipeline it tells nothing more.
+// tell tells one door of its groups, until ctx ends. After an error of the pipeline it tells nothing more.
 func (p *Pipeline) tell(ctx context.Context, door document.Door, groups <-chan []document.Claim) {
 	for claims := range groups {
-		if p.failed.Load() {
+		if p.failed.Load() || ctx.Err() != nil {
 			continue
 		}
-		gone, err := door.Acknowledge(ctx, claims)
+		gone, err := door.Acknowledge(context.WithoutCancel(ctx), claims)
 		if err != nil {
 			// The claims stay: what is still there is found claimed, and acknowledged again; of the rest the sweep forgets them.
 			p.Log.Error("acknowledge at the door: the files are safe, and are tried again", "err", err)
@@ -253,6 +263,9 @@ func (p *Pipeline) tell(ctx context.Context, door document.Door, groups <-chan [
 		p.mu.Lock()
 		p.forget = append(p.forget, gone...)
 		p.mu.Unlock()
+		for _, c := range claims {
+			<-p.shares.of(c.Door).untold
+		}
 	}
 }
 

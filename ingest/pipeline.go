@@ -108,7 +108,7 @@ type Pipeline struct {
 	Options
 	deliveries chan document.Delivery
 	slots      chan struct{} // groups that store their blocks
-	shares     shares        // of the workers, by door
+	shares     shares        // by door
 
 	inFlight inFlight
 	// deciding is held while it is decided what is the first of its kind, until that is in flight or durable.
@@ -139,42 +139,68 @@ func New(o Options) *Pipeline {
 }
 
 // Submit hands over a delivery and returns once a worker has taken it: this is the back-pressure on the doors. The
-// door hears of the rest by Acknowledge or Release. A door has at most three quarters of the workers: one whose files take long, or
-// whose disk hangs, leaves the rest to the others.
+// door hears of the rest by Acknowledge or Release. A door has at most three quarters of the workers, and groupsToTell deliveries of
+// which it has not heard: one whose files take long, or whose disk hangs, leaves the rest to the others.
 func (p *Pipeline) Submit(ctx context.Context, d document.Delivery) error {
 	share := p.shares.of(d.Claim.Door)
-	select {
-	case share <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := enter(ctx, share.untold); err != nil {
+		return err
+	}
+	if err := enter(ctx, share.workers); err != nil {
+		<-share.untold
+		return err
 	}
 	select {
 	case p.deliveries <- d:
 		return nil
 	case <-ctx.Done():
-		<-share
+		<-share.workers
+		<-share.untold
 		return ctx.Err()
 	}
 }
 
-// shares are how many workers each door may have.
-type shares struct {
-	each int
-
-	mu sync.Mutex
-	by map[string]chan struct{} // an entry for each worker that a door has
+func enter(ctx context.Context, entries chan<- struct{}) error {
+	select {
+	case entries <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
-func (s *shares) of(door string) chan struct{} {
+// shares are what doors have of the pipeline.
+type shares struct {
+	each int // workers
+
+	mu sync.Mutex
+	by map[string]share
+}
+
+// share is what one door has.
+type share struct {
+	workers chan struct{} // an entry for each worker
+	untold  chan struct{} // one for each delivery that is taken, and of which the door has not heard
+}
+
+func (s *shares) of(door string) share {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.by[door] == nil {
+	its, known := s.by[door]
+	if !known {
 		if s.by == nil {
-			s.by = make(map[string]chan struct{})
+			s.by = make(map[string]share)
 		}
-		s.by[door] = make(chan struct{}, s.each)
+		its = share{make(chan struct{}, s.each), make(chan struct{}, groupsToTell)}
+		s.by[door] = its
 	}
-	return s.by[door]
+	return its
+}
+
+// handBack hands a delivery back to its door.
+func (p *Pipeline) handBack(d document.Delivery, reason error) {
+	d.Door.Release(d.Claim, reason)
+	<-p.shares.of(d.Claim.Door).untold
 }
 
 // Run works until ctx ends, then commits what is read already and returns nil. Any other error is fatal: storage
@@ -212,7 +238,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		defer close(committed)
 		return p.commitInOrder(stop, order, committed)
 	})
-	group.Go(func() error { return p.acknowledge(context.WithoutCancel(ctx), committed) })
+	group.Go(func() error { return p.acknowledge(ctx, committed) })
 	return group.Wait()
 }
 
@@ -224,7 +250,7 @@ func (p *Pipeline) work(ctx context.Context, out chan<- *prepared) error {
 			return nil
 		case d := <-p.deliveries:
 			err := p.take(ctx, d, out)
-			<-p.shares.of(d.Claim.Door)
+			<-p.shares.of(d.Claim.Door).workers
 			if err != nil {
 				return err
 			}
@@ -240,13 +266,13 @@ func (p *Pipeline) take(ctx context.Context, d document.Delivery, out chan<- *pr
 	var held *heldError
 	switch {
 	case errors.As(err, &held):
-		d.Door.Release(d.Claim, held.reason)
+		p.handBack(d, held.reason)
 		return nil
 	case err != nil && errors.Is(err, ctx.Err()):
-		d.Door.Release(d.Claim, ctx.Err())
+		p.handBack(d, ctx.Err())
 		return nil
 	case err != nil:
-		d.Door.Release(d.Claim, err)
+		p.handBack(d, err)
 		return err
 	}
 	out <- item // gather receives until all workers are gone

@@ -57,8 +57,8 @@ func TestAGroupIsCommittedWhileTheDoorIsTold(t *testing.T) {
 			}
 			time.Sleep(time.Second)
 		}
-		if len(w.groups) != 3 || len(w.acked) != 0 {
-			t.Errorf("%d groups are durable, and %d files acknowledged", len(w.groups), len(w.acked))
+		if groups, acked := w.taken(); groups != 3 || acked != 0 {
+			t.Errorf("%d groups are durable, and %d files acknowledged", groups, acked)
 		}
 		close(w.telling)
 		cancel()

@@ -120,7 +120,7 @@ func TestDoorsTakeTurns(t *testing.T) {
 	})
 }
 
-// A door whose disk hangs, or whose files take long, keeps no worker from the others, neither by opening nor by acknowledging.
+// A door whose disk hangs, or whose files take long, keeps no worker from the others.
 func TestADoorThatHangsHoldsUpNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, hung := newWorld(), &hangingDoor{world: newWorld(), until: make(chan struct{})}
@@ -134,21 +134,27 @@ func TestADoorThatHangsHoldsUpNoOther(t *testing.T) {
 			go p.Submit(ctx, d) //nolint:errcheck // most wait until the end
 		}
 		synctest.Wait()
-		for n := range 20 {
-			if err := p.Submit(ctx, w.dropSafely(fmt.Sprint("/well/", n), fmt.Sprint("well ", n), "9990000018")); err != nil {
-				t.Fatal(err)
-			}
-		}
-		time.Sleep(time.Minute)
-		if len(w.acked) != 20 {
-			t.Errorf("%d files of the door that is well are taken", len(w.acked))
-		}
+		w.takesTwenty(t, ctx, p)
 		close(hung.until)
 		stop()
 		if err := <-ended; err != nil {
 			t.Fatal(err)
 		}
 	})
+}
+
+// takesTwenty has twenty files of a door that is well taken and acknowledged.
+func (w *world) takesTwenty(t *testing.T, ctx context.Context, p *ingest.Pipeline) { //nolint:revive // t comes first in tests
+	t.Helper()
+	for n := range 20 {
+		if err := p.Submit(ctx, w.dropSafely(fmt.Sprint("/well/", n), fmt.Sprint("well ", n), "9990000018")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	time.Sleep(time.Minute)
+	if _, acked := w.taken(); acked != 20 {
+		t.Errorf("%d files of the door that is well are taken", acked)
+	}
 }
 
 // hangingDoor opens nothing until a channel is closed, and then has lost its files.
@@ -160,4 +166,79 @@ type hangingDoor struct {
 func (d *hangingDoor) Open(document.Claim) (document.File, error) {
 	<-d.until
 	return nil, errInjected
+}
+
+// A door that takes files, and hangs when they are to be disposed of, fills no queue that the others wait in.
+func TestADoorThatCannotBeToldHoldsUpNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		hung := &slowDoor{world: w, until: make(chan struct{})}
+		p := ingest.New(w.options())
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- p.Run(ctx) }()
+		go func() {
+			for n := 0; ; n++ {
+				d := w.dropSafely(fmt.Sprint("/hung/", n), fmt.Sprint("hung ", n), "9990000026")
+				d.Door, d.Claim.Door = hung, "hung"
+				if p.Submit(ctx, d) != nil {
+					return
+				}
+				time.Sleep(time.Second) // so that each is a group
+			}
+		}()
+		time.Sleep(time.Hour)
+		w.takesTwenty(t, ctx, p)
+		close(hung.until)
+		stop()
+		if err := <-ended; err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// slowDoor waits, or takes its time, to acknowledge.
+type slowDoor struct {
+	*world
+	until chan struct{} // nil for a second
+	told  int
+}
+
+func (d *slowDoor) Acknowledge(_ context.Context, claims []document.Claim) ([]document.Claim, error) {
+	if d.until != nil {
+		<-d.until
+	} else {
+		time.Sleep(time.Second)
+	}
+	d.told += len(claims)
+	return claims, nil
+}
+
+// A stop does not wait for all that a slow door is still to be told: the next run finds it claimed.
+func TestAStopDoesNotWaitForASlowDoor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		slow := &slowDoor{world: w}
+		p := ingest.New(w.options())
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- p.Run(ctx) }()
+		const files = 100
+		for n := range files {
+			d := w.dropSafely(fmt.Sprint("/", n), fmt.Sprint(n), "9990000018")
+			d.Door = slow
+			if err := p.Submit(ctx, d); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(100 * time.Millisecond) // so that each is a group
+		}
+		stop()
+		began := time.Now()
+		if err := <-ended; err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took > 12*time.Second || slow.told == files || len(w.claims) != files-slow.told {
+			t.Errorf("it took %s; %d of %d are told, %d claims stay", took, slow.told, files, len(w.claims))
+		}
+	})
 }

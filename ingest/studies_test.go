@@ -96,6 +96,12 @@ func (b *book) look(t *testing.T, f func()) {
 	})
 }
 
+func (b *book) open(studies ...document.Study) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.studies = studies
+}
+
 func (b *book) has(n byte) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -105,7 +111,7 @@ func (b *book) has(n byte) bool {
 func TestAStudyIsStableAfterAQuietTime(t *testing.T) {
 	var b book
 	b.look(t, func() {
-		b.studies = []document.Study{study(1, time.Now())}
+		b.open(study(1, time.Now()))
 		time.Sleep(55 * time.Second)
 		if b.has(1) {
 			t.Error("it is stable before its quiet time is over")
@@ -122,7 +128,7 @@ func TestAStudyThatItsSenderCallsCompleteDoesNotWait(t *testing.T) {
 	b.look(t, func() {
 		complete, partly := study(1, time.Now()), study(2, time.Now())
 		complete.Expected, partly.Expected = 3, 4
-		b.studies = []document.Study{complete, partly}
+		b.open(complete, partly)
 		time.Sleep(20 * time.Second)
 		if !b.has(1) || b.has(2) {
 			t.Errorf("the complete one is stable: %v, the other: %v", b.has(1), b.has(2))
@@ -139,7 +145,7 @@ func TestAStudyIsNotStableWhileInstancesWaitForTheLedger(t *testing.T) {
 	b.look(t, func() {
 		waiting := study(1, time.Now())
 		waiting.Waiting = 1
-		b.studies = []document.Study{waiting}
+		b.open(waiting)
 		time.Sleep(time.Hour)
 		if b.has(1) {
 			t.Error("it is stable, and what waits would be late")
@@ -150,7 +156,7 @@ func TestAStudyIsNotStableWhileInstancesWaitForTheLedger(t *testing.T) {
 func TestAClockThatWasMovedHoldsNoStudyOpen(t *testing.T) {
 	var b book
 	b.look(t, func() {
-		b.studies = []document.Study{study(1, time.Now().Add(24*time.Hour)), study(2, time.Now().Add(-24*time.Hour))}
+		b.open(study(1, time.Now().Add(24*time.Hour)), study(2, time.Now().Add(-24*time.Hour)))
 		time.Sleep(20 * time.Second)
 		if !b.has(1) || !b.has(2) {
 			t.Error("a study of a clock that was wrong is not stable")
@@ -161,8 +167,8 @@ func TestAClockThatWasMovedHoldsNoStudyOpen(t *testing.T) {
 func TestTheLedgersAbsenceAndRefusalOfStableStudies(t *testing.T) {
 	b := book{away: 2, barred: 2}
 	b.look(t, func() {
-		b.studies = []document.Study{study(1, time.Now()), study(2, time.Now()), study(3, time.Now())}
-		b.refused = []record.RecordName{b.studies[1].Name}
+		b.refused = []record.RecordName{study(2, time.Time{}).Name}
+		b.open(study(1, time.Now()), study(2, time.Now()), study(3, time.Now()))
 		time.Sleep(5 * time.Minute)
 	})
 	if !b.has(1) || b.has(2) || !b.has(3) || len(b.studies) != 0 {
@@ -177,9 +183,11 @@ func TestTheLedgersAbsenceAndRefusalOfStableStudies(t *testing.T) {
 func TestStudiesThatTheLedgerIsNotToldOfCostNothing(t *testing.T) {
 	b := book{away: 1 << 20}
 	b.look(t, func() {
+		var studies []document.Study
 		for n := range byte(250) { // more than one transaction takes
-			b.studies = append(b.studies, study(n, time.Now()))
+			studies = append(studies, study(n, time.Now()))
 		}
+		b.open(studies...)
 		time.Sleep(time.Hour)
 	})
 	if b.writes != 1 || b.calls > int(time.Hour/(7*time.Second)) {
