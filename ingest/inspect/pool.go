@@ -29,7 +29,7 @@ type Options struct {
 	// Timeout bounds the time that one file may take, from when a child is free; 0 means 20 s. Each of the two attempts has
 	// half of it. What its source takes to be read does not count.
 	Timeout time.Duration
-	// SourceTimeout bounds that, in all; 0 means 5 minutes.
+	// SourceTimeout bounds that, in all; 0 means 5 minutes. A read that does not return is not ended.
 	SourceTimeout time.Duration
 }
 
@@ -37,7 +37,7 @@ type Options struct {
 type Pool struct {
 	options  Options
 	children chan *child // one entry for each; nil where one is to be started
-	// slow has room for all of them but one: what may take long leaves that for DICOM, whose header is read at once.
+	// slow has room for all of them but one: what may take long leaves that for DICOM and texts, which are read at once.
 	slow     chan struct{}
 	openings sync.Pool
 
@@ -123,7 +123,7 @@ func (p *Pool) Inspect(ctx context.Context, src io.ReaderAt, size int64) (docume
 
 // attempt has a child read the file, as soon as one is free for files of its kind.
 func (p *Pool) attempt(ctx context.Context, j *job, mode wire.Mode, format document.Format) (m document.Metadata, err error) {
-	if format != document.FormatDICOM || mode == wire.Careful {
+	if format == document.FormatPDF || mode == wire.Careful { // of a text, and of what is unknown, the head is all that is read
 		select {
 		case <-p.closed:
 			return m, ErrClosed

@@ -162,6 +162,10 @@ func TestSlowFilesLeaveAChildForDICOM(t *testing.T) {
 	if took := time.Since(began); took > limit/3 || m.Format != document.FormatDICOM || m.Problem != "" {
 		t.Errorf("got %+v after %v", m, took)
 	}
+	text := inspectBytes(t, p, []byte("words")) // of which the head is all that is read
+	if took := time.Since(began); took > limit/3 {
+		t.Errorf("got %+v after %v", text, took)
+	}
 	cancel()
 	pdfs.Wait()
 }

@@ -90,6 +90,14 @@ func TestDICOM(t *testing.T) {
 				e.put(tagPixels, "OW", "pixels").put(0x00280010, "US", "12").head(0xFFF0FFF0, "", 1000)
 			}
 		}},
+		"pixels longer than they say": {bend: func(f *file) {
+			f.syntax, f.trailing = implicitVRLittleEndian, strings.Repeat("\x30\xf8", 4)
+			f.after = func(e *encoder) { e.put(tagPixels, "OW", "pixels") }
+		}},
+		"filled up with FF": {bend: func(f *file) {
+			f.trailing = strings.Repeat("\xff", 6)
+			f.after = func(e *encoder) { e.put(tagPixels, "OW", "pixels") }
+		}},
 		"elements behind fragments": {bend: func(f *file) {
 			f.syntax = "1.2.840.10008.1.2.4.90"
 			f.after = func(e *encoder) { fragments(e); e.put(0xFFFCFFFC, "OB", "padding ") }
@@ -444,15 +452,22 @@ func TestIncomplete(t *testing.T) {
 		after func(*encoder)
 		want  bool
 	}{
-		"image":                    {func(e *encoder) { rows(e); e.put(tagPixels, "OW", "pixels") }, false},
-		"image of floats":          {func(e *encoder) { rows(e); e.put(tagFloatPixels, "OF", "pixels") }, false},
-		"image, encapsulated":      {func(e *encoder) { rows(e); fragments(e) }, false},
-		"before the pixels":        {rows, true},
-		"behind Samples per Pixel": {func(e *encoder) { e.put(0x00280002, "US", "12") }, true},
-		"before private pixels":    {func(e *encoder) { rows(e); e.put(0x00291010, "OB", "data") }, true},
-		"behind the header":        {func(*encoder) {}, true},
-		"report":                   {func(e *encoder) { e.put(0x0040A491, "CS", "COMPLETE") }, false},
-		"an icon's":                {func(e *encoder) { icon(e); e.put(0x0040A491, "CS", "COMPLETE") }, false},
+		"image":                           {func(e *encoder) { rows(e); e.put(tagPixels, "OW", "pixels") }, false},
+		"image of floats":                 {func(e *encoder) { rows(e); e.put(tagFloatPixels, "OF", "pixels") }, false},
+		"image, encapsulated":             {func(e *encoder) { rows(e); fragments(e) }, false},
+		"before the pixels":               {rows, true},
+		"behind Samples per Pixel":        {func(e *encoder) { e.put(0x00280002, "US", "12") }, true},
+		"before private pixels":           {func(e *encoder) { rows(e); e.put(0x00291010, "OB", "data") }, true},
+		"behind the header":               {func(*encoder) {}, true},
+		"out of order, before the pixels": {func(e *encoder) { e.put(0x00400254, "LO", "step"); rows(e) }, true},
+		"out of order, with pixels": {func(e *encoder) {
+			e.put(0x00400254, "LO", "step")
+			rows(e)
+			e.put(tagPixels, "OW", "pixels")
+		}, false},
+		"spectroscopy": {func(e *encoder) { rows(e); e.put(tagSpectroscopy, "OF", "data") }, false},
+		"report":       {func(e *encoder) { e.put(0x0040A491, "CS", "COMPLETE") }, false},
+		"an icon's":    {func(e *encoder) { icon(e); e.put(0x0040A491, "CS", "COMPLETE") }, false},
 	} {
 		for _, syntax := range []string{"1.2.840.10008.1.2.1", deflatedExplicitVRLittleEndian} {
 			t.Run(name+" "+syntax, func(t *testing.T) {
@@ -834,14 +849,16 @@ func TestManyFragments(t *testing.T) {
 	for name, c := range map[string]struct {
 		fragments int
 		cut       bool
+		behind    int // bytes of padding behind the pixels
 		want      document.Reason
 		detail    string
 	}{
-		"all":      {20_000, false, "", ""},
-		"cut":      {20_000, true, document.ReasonTruncated, "ends early"},
-		"too many": {50_000, false, "", ""},
+		"all":                    {20_000, false, 0, "", ""},
+		"cut":                    {20_000, true, 0, document.ReasonTruncated, "ends early"},
+		"too many":               {50_000, false, 0, "", ""},
+		"too many, with padding": {50_000, false, 8 << 10, "", ""},
 		// Nothing tells that it is whole.
-		"too many, cut": {50_000, true, document.ReasonTruncated, "ends early"},
+		"too many, cut": {50_000, true, 0, document.ReasonTruncated, "ends early"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := good()
@@ -855,7 +872,12 @@ func TestManyFragments(t *testing.T) {
 					e.Truncate(e.Len() - 1)
 					return
 				}
-				e.head(tagItemsEnd, "", 0).WriteString("trailing")
+				e.head(tagItemsEnd, "", 0)
+				if c.behind > 0 {
+					e.put(0xFFFCFFFC, "OB", strings.Repeat("\x00", c.behind))
+				} else {
+					e.WriteString("trailing")
+				}
 			}
 			data := f.encode(t)
 			count := &counting{ReaderAt: bytes.NewReader(data)}

@@ -34,6 +34,7 @@ func readPDF(src io.ReaderAt, size int64, mode wire.Mode) (m document.Metadata, 
 	if _, err := src.ReadAt(data, 0); err != nil && !errors.Is(err, io.EOF) {
 		return m, false, fmt.Errorf("read PDF: %w", err)
 	}
+	began := time.Now() // the file is there: what comes now is the parsers' time
 	ctx, err := guard(func() (*model.Context, error) {
 		return api.ReadAndValidate(bytes.NewReader(data), configuration())
 	})
@@ -49,7 +50,7 @@ func readPDF(src io.ReaderAt, size int64, mode wire.Mode) (m document.Metadata, 
 		m.Pages = max(ctx.PageCount, 0)
 		m.Description = wire.Text(ctx.Title)
 		m.Time = pdfTime(ctx.XRefTable)
-		if mode == wire.Full {
+		if mode == wire.Full && textFits(time.Since(began)) {
 			var text string
 			text, busy = pdfText(data)
 			quote(&m, text, false)
@@ -57,6 +58,10 @@ func readPDF(src io.ReaderAt, size int64, mode wire.Mode) (m document.Metadata, 
 	}
 	return m, busy, nil
 }
+
+// textFits tells whether a PDF that took so long has time for its text, in the half of inspect.Options.Timeout that an attempt has:
+// so what runs out of time does so by the parser that is in both modes.
+func textFits(took time.Duration) bool { return took+textTime+textGrace < 8*time.Second }
 
 // ends tells whether a PDF has its end-of-file marker. pdfcpu repairs what lacks it: fine for a viewer, not for a record.
 func ends(data []byte) bool {

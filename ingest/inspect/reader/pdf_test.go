@@ -204,3 +204,10 @@ func TestGuard(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A parser of texts that takes the last seconds of an attempt would have the whole file pass for hostile.
+func TestTheTextIsLeftOutWhereTheTimeIsShort(t *testing.T) {
+	if !textFits(4*time.Second) || textFits(6*time.Second) {
+		t.Error("after 4 s there is time for the text of an attempt of 10 s, and after 6 s there is not")
+	}
+}

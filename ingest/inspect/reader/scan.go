@@ -203,7 +203,7 @@ func (s *scanner) walk(h *header, off int64) error {
 			return disorder
 		case err != nil:
 			return fmt.Errorf("element after %v: %w", h.last, err)
-		case e.tag > h.last && e.tag.group() != tagItem.group():
+		case h.precedes(e.tag):
 			off, err = s.take(h, e, off)
 		default:
 			if !h.imaged {
@@ -220,6 +220,11 @@ func (s *scanner) walk(h *header, off int64) error {
 	}
 }
 
+// precedes tells whether an element with a tag may stand behind those that were taken.
+func (h *header) precedes(t tag) bool {
+	return t > h.last && t.group() != tagItem.group() && (!h.imaged || t.trails())
+}
+
 // continues tells whether what stands behind the pixels is the beginning of an element that belongs there: err is why it is no
 // element.
 func (s *scanner) continues(h *header, off int64, err error) bool {
@@ -227,7 +232,7 @@ func (s *scanner) continues(h *header, off int64, err error) bool {
 		return false
 	}
 	b, err := s.v.bytes(off, 4)
-	return err == nil && s.tag(b) > h.last && s.tag(b).group() != tagItem.group()
+	return err == nil && h.precedes(s.tag(b))
 }
 
 // pass goes past an element that is out of order, and gives the place behind it.
@@ -247,7 +252,7 @@ func (s *scanner) pass(h *header, e element, disorder error) (int64, error) {
 			return 0, errTrailing
 		}
 	}
-	h.imaged = h.imaged || e.tag.pixels()
+	h.imaged, h.described = h.imaged || e.tag.pixels(), h.described || e.tag.describesImage()
 	return off, err
 }
 
@@ -268,6 +273,8 @@ func (s *scanner) take(h *header, e element, off int64) (int64, error) {
 		h.directory = true
 	case e.tag.describesImage():
 		h.described = true
+	case e.tag == tagSpectroscopy:
+		h.described = false // it was of this that Rows and Columns spoke (PS3.3 C.8.14)
 	case e.tag.pixels():
 		h.pixels, h.imaged = e.value, true
 	case e.tag == tagQualifiers:
@@ -361,7 +368,7 @@ func (s *scanner) fragments(pixels element) (int64, error) {
 	if !errors.Is(err, errTooLong) {
 		return end, err
 	}
-	if end, ok := s.delimiter(pixels, maxValue); ok {
+	if end, ok := s.delimiter(pixels, maxChunk); ok {
 		return end, nil
 	}
 	return 0, fmt.Errorf("pixels without their delimiter: %w", errTruncated)

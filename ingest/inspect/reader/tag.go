@@ -37,6 +37,7 @@ const (
 	tagUniversalID     tag = 0x00400032 // Universal Entity ID, in tagQualifiers only
 	tagUniversalType   tag = 0x00400033 // Universal Entity ID Type, likewise
 	tagTitle           tag = 0x00420010 // Document Title
+	tagSpectroscopy    tag = 0x56000020 // Spectroscopy Data, in place of pixels
 
 	lastGroup = 0x0020 // what says whose an object is, and which, ends with this group
 
@@ -81,6 +82,17 @@ func (t tag) delimiters() string {
 }
 
 func (t tag) pixels() bool { return t == tagPixels || t == tagFloatPixels || t == tagDoublePixels }
+
+// trails tells whether a tag may follow the pixels: of other pixels, digital signatures (FFFA), padding (FFFC), or private, which
+// none of group FFFF is (PS3.5 §7.8.1).
+func (t tag) trails() bool {
+	switch g := t.group(); g {
+	case tagPixels.group(), 0xFFFA, 0xFFFC:
+		return true
+	default:
+		return g%2 == 1 && g != 0xFFFF
+	}
+}
 
 // describesImage tells whether a tag says that pixels are to come: from Samples per Pixel to Columns (PS3.3 C.7.6.3).
 func (t tag) describesImage() bool { return t >= 0x00280002 && t <= 0x00280011 }
