@@ -108,6 +108,7 @@ func TestClaimOfAnotherVersionOfTheFileIsUnknown(t *testing.T) {
 	db, entry := newDB(t), queued(1)
 	commit(t, db, entry)
 	for name, change := range map[string]func(*document.Claim){
+		"inode":       func(c *document.Claim) { c.Inode++ },
 		"size":        func(c *document.Claim) { c.Size++ },
 		"mtime":       func(c *document.Claim) { c.ModTime = c.ModTime.Add(1) },
 		"change time": func(c *document.Claim) { c.ChangeTime = c.ChangeTime.Add(1) },
@@ -117,6 +118,11 @@ func TestClaimOfAnotherVersionOfTheFileIsUnknown(t *testing.T) {
 		if _, found, err := db.Claimed(other); err != nil || found {
 			t.Fatalf("a claim of another %s was found (%v)", name, err)
 		}
+	}
+	mounted := entry.Claim
+	mounted.Device++
+	if _, found, err := db.Claimed(mounted); err != nil || !found {
+		t.Errorf("once its disk is mounted anew the claim is not found (%v)", err)
 	}
 	if err := db.Commit(document.Commit{Forget: []document.Claim{entry.Claim}}); err != nil {
 		t.Fatal(err)

@@ -73,12 +73,13 @@ func (d *disposal) remove(at string) error {
 	return nil
 }
 
-// putBack moves a file back that is not taken yet; where the next one has its name already, to another name.
+// putBack moves a file back that is not taken yet; where the next one has its name already, to another name, of which that is not
+// the stem: NAME.2 would share the sidecar of NAME.
 func (d *disposal) putBack(moved, at string) error {
 	if at == "" {
 		return nil
 	}
-	free, err := d.freeName(at, "%s.%d")
+	free, err := d.freeName(at, "%s.%d."+recovered)
 	if err == nil {
 		d.touched[path.Dir(moved)], d.touched[path.Dir(free)] = true, true
 		err = d.root.Rename(moved, free)

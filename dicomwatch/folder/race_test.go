@@ -104,6 +104,27 @@ func TestAFileThatComesInTheLastMomentIsNotLost(t *testing.T) {
 	}
 }
 
+// Where the next file has its name by then, it gets one that shares no sidecar with that: a.dcm.2 would.
+func TestAFileThatIsPutBackBesideTheNextHasAStemOfItsOwn(t *testing.T) {
+	var disk dirtest.Disk
+	o := options(t)
+	replaced(t, &o, &disk, dirtest.Fault{Call: dirtest.Rename, N: 2, Err: unix.EIO, Stays: true})
+	f, in := startFolder(t, o)
+	acknowledge(t, in.next(t))
+	eventually(t, "it is held", func() bool { return len(f.Held()) == 1 })
+	write(t, filepath.Join(o.Path, "a.dcm"), "the one after, to its END")
+	disk.Heal()
+	offered := make(map[string]string)
+	for range 2 {
+		d := in.next(t)
+		offered[filepath.Base(d.Claim.Path)] = read(t, d)
+	}
+	want := map[string]string{"a.dcm": "the one after, to its END", "a.dcm.2.recovered": "next, to its END"}
+	if !maps.Equal(offered, want) {
+		t.Errorf("offered %q", offered)
+	}
+}
+
 // Nor does it that the folder goes meanwhile, and comes back.
 func TestAFileThatIsNotPutBackWaitsForItsFolder(t *testing.T) {
 	for _, disposal := range []folder.Disposal{folder.Done, folder.Delete} {
