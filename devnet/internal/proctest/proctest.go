@@ -35,11 +35,10 @@ func Below(dir string) (pids []int) {
 	return pids
 }
 
-// AwaitNone fails the test if some processes still work below dir after a minute: each of a network's has some seconds to end
-// by itself, one after the other, and the machine may be busy.
+// AwaitNone fails the test if some processes still work below dir after ten seconds.
 func AwaitNone(tb testing.TB, dir string) {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(tb.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(tb.Context(), 10*time.Second)
 	defer cancel()
 	err := proc.Poll(ctx, func(context.Context) error {
 		if pids := Below(dir); len(pids) > 0 {
