@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -116,6 +117,10 @@ func TestUpEnds(t *testing.T) {
 // startUp starts devnet up under a shell, and waits until the network is ready.
 func startUp(t *testing.T, dir string) (pid, parent int) {
 	t.Helper()
+	// Under nohup, devnet would not end with its parent: whoever is notified passes no ignored signal on.
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(hangups) })
 	shell := exec.CommandContext(t.Context(), "sh", "-c", `"$0" up --hospitals 1 --dir "$1" & echo $!; wait`, os.Args[0], dir)
 	shell.Env = append(os.Environ(), mainEnv+"=1")
 	shell.Stderr = t.Output()
