@@ -12,26 +12,13 @@ import (
 	"github.com/medanchor/medanchor/chaincode/record"
 	"github.com/medanchor/medanchor/document"
 	"github.com/medanchor/medanchor/state"
-	"github.com/medanchor/medanchor/vault/seal"
+	"github.com/medanchor/medanchor/test/sealtest"
 )
 
 // withItems is an appliance without doors that has these items.
 func withItems(t *testing.T, items ...document.Item) *appliance.App {
 	t.Helper()
-	dir := t.TempDir()
-	_, recipient, err := seal.NewRecoveryIdentity()
-	if err != nil {
-		t.Fatal(err)
-	}
-	key := filepath.Join(dir, "vault.key")
-	if err := seal.Create(key, dir, recipient); err != nil {
-		t.Fatal(err)
-	}
-	vault, err := seal.Load(key, dir, recipient)
-	if err != nil {
-		t.Fatal(err)
-	}
-	db, err := state.Open(filepath.Join(dir, "state.db"), vault, "HereMSP")
+	db, err := state.Open(filepath.Join(t.TempDir(), "state.db"), sealtest.New(t), "HereMSP")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/medanchor/medanchor/document"
 	"github.com/medanchor/medanchor/ingest"
 	"github.com/medanchor/medanchor/state"
-	"github.com/medanchor/medanchor/vault/seal"
+	"github.com/medanchor/medanchor/test/sealtest"
 )
 
 // nhs is a patient by a person's or a folder's word.
@@ -436,20 +436,7 @@ func TestNothingIsGivenUpWhileItIsRepeated(t *testing.T) {
 // realState is a real state.db, with a world around it.
 func realState(t *testing.T) (*state.DB, ingest.Options, *world) {
 	t.Helper()
-	keys, data := t.TempDir(), t.TempDir()
-	_, recipient, err := seal.NewRecoveryIdentity()
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyFile := filepath.Join(keys, "vault.key")
-	if err := seal.Create(keyFile, data, recipient); err != nil {
-		t.Fatal(err)
-	}
-	vault, err := seal.Load(keyFile, data, recipient)
-	if err != nil {
-		t.Fatal(err)
-	}
-	db, err := state.Open(filepath.Join(data, "state.db"), vault, "NorthMSP")
+	db, err := state.Open(filepath.Join(t.TempDir(), "state.db"), sealtest.New(t), "NorthMSP")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/medanchor/medanchor/document"
 	"github.com/medanchor/medanchor/state"
+	"github.com/medanchor/medanchor/test/sealtest"
 )
 
 // breakDB has a commit fail on a disk that is well again afterwards.
@@ -51,7 +52,7 @@ func TestARefusalSaysWhatFailedFirst(t *testing.T) {
 
 // What is refused for another reason breaks nothing.
 func TestWaitEndsInOrder(t *testing.T) {
-	path, vault := filepath.Join(t.TempDir(), "state.db"), newVault(t)
+	path, vault := filepath.Join(t.TempDir(), "state.db"), sealtest.New(t)
 	synctest.Test(t, func(t *testing.T) {
 		db, err := state.Open(path, vault, mspID)
 		if err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/medanchor/medanchor/chaincode/record"
 	"github.com/medanchor/medanchor/document"
 	"github.com/medanchor/medanchor/state"
+	"github.com/medanchor/medanchor/test/sealtest"
 	"github.com/medanchor/medanchor/vault/seal"
 )
 
@@ -39,7 +40,7 @@ func newPatient(t *testing.T, db *state.DB, identifier string) document.Patient 
 }
 
 func TestASecretIsFoundByItsReference(t *testing.T) {
-	vault := newVault(t)
+	vault := sealtest.New(t)
 	db := open(t, filepath.Join(t.TempDir(), "state.db"), vault)
 	one, two := newPatient(t, db, "9990000018"), newPatient(t, db, "9990000026")
 	newPatient(t, db, "9990000018") // is not made again
@@ -55,7 +56,7 @@ func TestASecretIsFoundByItsReference(t *testing.T) {
 }
 
 func TestLinkedSecretsAreKeptByOwnReference(t *testing.T) {
-	vault := newVault(t)
+	vault := sealtest.New(t)
 	db := open(t, filepath.Join(t.TempDir(), "state.db"), vault)
 	own, other := record.Reference{1}, record.Reference{2}
 	here := []document.Linked{{Reference: record.Reference{7}, Secret: [32]byte{70}}, {Reference: record.Reference{8}, Secret: [32]byte{80}}}
@@ -90,7 +91,7 @@ func TestLinkedSecretsAreKeptByOwnReference(t *testing.T) {
 
 // One hand-over is for all references here to which the patient is linked: the second must not be passed over.
 func TestAHandOverIsKnownForEachReferenceOfItsOwn(t *testing.T) {
-	vault := newVault(t)
+	vault := sealtest.New(t)
 	db := open(t, filepath.Join(t.TempDir(), "state.db"), vault)
 	one, two := record.Reference{1}, record.Reference{2}
 	if err := db.AddLinked(one, document.Linked{Reference: record.Reference{7}, Secret: [32]byte{70}}, "entry"); err != nil {
@@ -119,7 +120,7 @@ func emergency(id byte) document.Emergency {
 }
 
 func TestEmergenciesAreKeptUntilTheyAreForgotten(t *testing.T) {
-	vault := newVault(t)
+	vault := sealtest.New(t)
 	db := open(t, filepath.Join(t.TempDir(), "state.db"), vault)
 	one, two := emergency(1), emergency(2)
 	if err := errors.Join(db.AddEmergency(two), db.AddEmergency(one), db.AddEmergency(one)); err != nil {
@@ -176,7 +177,7 @@ func copied(n byte) document.Entry {
 }
 
 func TestCopiesAreToldApartFromWhatIsFirstHere(t *testing.T) {
-	vault := newVault(t)
+	vault := sealtest.New(t)
 	db := open(t, filepath.Join(t.TempDir(), "state.db"), vault)
 	commit(t, db, queued(1), copied(2), queued(3), copied(4))
 	db = reopen(t, db, vault)
@@ -208,7 +209,7 @@ func TestCopiesAreToldApartFromWhatIsFirstHere(t *testing.T) {
 // A file of a medanchor that knew nothing of rights has no such buckets: they are made, and the patients' secrets are found by
 // their references from then on.
 func TestAnOlderFileGetsWhatCameLater(t *testing.T) {
-	vault, path := newVault(t), filepath.Join(t.TempDir(), "state.db")
+	vault, path := sealtest.New(t), filepath.Join(t.TempDir(), "state.db")
 	db := open(t, path, vault)
 	patients := []document.Patient{newPatient(t, db, "9990000018"), newPatient(t, db, "9990000026")}
 	commit(t, db, queued(1))
@@ -256,7 +257,7 @@ func TestAnOlderFileGetsWhatCameLater(t *testing.T) {
 
 // A patient's secret that was put in the place of another's does not open.
 func TestASecretIsBoundToItsReference(t *testing.T) {
-	vault, path := newVault(t), filepath.Join(t.TempDir(), "state.db")
+	vault, path := sealtest.New(t), filepath.Join(t.TempDir(), "state.db")
 	db := open(t, path, vault)
 	one, two := newPatient(t, db, "9990000018"), newPatient(t, db, "9990000026")
 	if err := db.Close(); err != nil {

@@ -17,29 +17,11 @@ import (
 	"github.com/medanchor/medanchor/chaincode/record"
 	"github.com/medanchor/medanchor/document"
 	"github.com/medanchor/medanchor/state"
+	"github.com/medanchor/medanchor/test/sealtest"
 	"github.com/medanchor/medanchor/vault/seal"
 )
 
 const mspID = "NorthMSP"
-
-// newVault makes a real vault in a folder of its own.
-func newVault(t *testing.T) *seal.Vault {
-	t.Helper()
-	keys, data := t.TempDir(), t.TempDir()
-	_, recipient, err := seal.NewRecoveryIdentity()
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyFile := filepath.Join(keys, "vault.key")
-	if err := seal.Create(keyFile, data, recipient); err != nil {
-		t.Fatal(err)
-	}
-	vault, err := seal.Load(keyFile, data, recipient)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return vault
-}
 
 func open(t *testing.T, path string, vault *seal.Vault) *state.DB {
 	t.Helper()
@@ -53,7 +35,7 @@ func open(t *testing.T, path string, vault *seal.Vault) *state.DB {
 
 func newDB(t *testing.T) *state.DB {
 	t.Helper()
-	return open(t, filepath.Join(t.TempDir(), "state.db"), newVault(t))
+	return open(t, filepath.Join(t.TempDir(), "state.db"), sealtest.New(t))
 }
 
 // queued is an entry for a first document; n tells entries apart.
@@ -74,7 +56,7 @@ func commit(t *testing.T, db *state.DB, entries ...document.Entry) {
 }
 
 func TestCommitMakesEverythingKnownTogether(t *testing.T) {
-	vault, path := newVault(t), filepath.Join(t.TempDir(), "state.db")
+	vault, path := sealtest.New(t), filepath.Join(t.TempDir(), "state.db")
 	db := open(t, path, vault)
 	entry := queued(1)
 	commit(t, db, entry)
@@ -240,7 +222,7 @@ func TestPatientIsRegisteredOnce(t *testing.T) {
 
 // Whose patient a reference is stands in it, so that the contract can tell without reading anything.
 func TestAReferenceBeginsWithItsInstitution(t *testing.T) {
-	vault, path := newVault(t), filepath.Join(t.TempDir(), "state.db")
+	vault, path := sealtest.New(t), filepath.Join(t.TempDir(), "state.db")
 	db := open(t, path, vault)
 	id := document.PatientID{Issuer: document.NHS, Identifier: "9990000018"}
 	first, errFirst := db.Patient(id)
@@ -272,7 +254,7 @@ func TestPatientPartsDoNotRunTogether(t *testing.T) {
 }
 
 func TestOpenRefusesAFileInUse(t *testing.T) {
-	vault, path := newVault(t), filepath.Join(t.TempDir(), "state.db")
+	vault, path := sealtest.New(t), filepath.Join(t.TempDir(), "state.db")
 	open(t, path, vault)
 	if _, err := state.Open(path, vault, mspID); !errors.Is(err, state.ErrInUse) {
 		t.Fatalf("second Open: %v", err)
@@ -281,7 +263,7 @@ func TestOpenRefusesAFileInUse(t *testing.T) {
 
 func TestOpenRefusesAnotherFormat(t *testing.T) {
 	for stored, want := range map[string]error{"1": state.ErrOlder, "3": state.ErrNewer} {
-		vault, path := newVault(t), filepath.Join(t.TempDir(), "state.db")
+		vault, path := sealtest.New(t), filepath.Join(t.TempDir(), "state.db")
 		open(t, path, vault).Close()
 		raw, err := bolt.Open(path, 0o600, nil)
 		if err != nil {
@@ -305,7 +287,7 @@ func TestOpenRefusesAnotherFormat(t *testing.T) {
 
 // The references of its patients begin with their institution: under another MSP ID the ledger would take none of them.
 func TestOpenRefusesAnotherMember(t *testing.T) {
-	vault, path := newVault(t), filepath.Join(t.TempDir(), "state.db")
+	vault, path := sealtest.New(t), filepath.Join(t.TempDir(), "state.db")
 	open(t, path, vault).Close()
 	if _, err := state.Open(path, vault, "OtherMSP"); !errors.Is(err, state.ErrOtherMember) {
 		t.Fatalf("Open: %v", err)
@@ -316,7 +298,7 @@ func TestOpenRefusesAnotherMember(t *testing.T) {
 // After a commit that failed, what is on disk is unknown: even when the disk is well again, nothing more is written.
 func TestAFailedCommitIsTheLast(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.db")
-	db := open(t, path, newVault(t))
+	db := open(t, path, sealtest.New(t))
 	commit(t, db, queued(1))
 	restore := failWrites(t, path)
 	if err := db.Commit(document.Commit{Entries: []document.Entry{queued(2)}}); !errors.Is(err, state.ErrBroken) {
@@ -363,7 +345,7 @@ func failWrites(t *testing.T, path string) (restore func()) {
 
 // Nothing of an item may stand readable in the file, nor in what bbolt freed.
 func TestFileHoldsNothingReadable(t *testing.T) {
-	vault, path := newVault(t), filepath.Join(t.TempDir(), "state.db")
+	vault, path := sealtest.New(t), filepath.Join(t.TempDir(), "state.db")
 	db := open(t, path, vault)
 	entry := queued(1)
 	entry.Item.Path = "/srv/dropped/PLANTED-PATH"

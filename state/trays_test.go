@@ -15,6 +15,7 @@ import (
 	"github.com/medanchor/medanchor/chaincode/record"
 	"github.com/medanchor/medanchor/document"
 	"github.com/medanchor/medanchor/state"
+	"github.com/medanchor/medanchor/test/sealtest"
 )
 
 // kept is an entry for a file that is quarantined; n tells entries apart.
@@ -110,7 +111,7 @@ func reconciled(t interface {
 }
 
 func TestASecondLookQueuesAnItem(t *testing.T) {
-	vault, path := newVault(t), filepath.Join(t.TempDir(), "state.db")
+	vault, path := sealtest.New(t), filepath.Join(t.TempDir(), "state.db")
 	db := open(t, path, vault)
 	e := kept(1, document.ReasonNoPatient)
 	commit(t, db, e)
@@ -338,7 +339,7 @@ func TestAPersonLooksWhileItIsInFlight(t *testing.T) {
 }
 
 func TestToDiscardTakesTwoPeople(t *testing.T) {
-	vault, path := newVault(t), filepath.Join(t.TempDir(), "state.db")
+	vault, path := sealtest.New(t), filepath.Join(t.TempDir(), "state.db")
 	db := open(t, path, vault)
 	e := kept(1, document.ReasonNotUnderstood)
 	e.Item.Metadata = document.Metadata{Format: document.FormatUnknown, PatientName: "Nobody^At All", Detail: "at byte 7"}
@@ -479,7 +480,7 @@ func TestRepeatsAreTheDuplicatesOfAnItem(t *testing.T) {
 
 // A file from before there were trays has its items sorted into them at its first opening.
 func TestAnOlderFileIsSortedIntoTrays(t *testing.T) {
-	vault, path := newVault(t), filepath.Join(t.TempDir(), "state.db")
+	vault, path := sealtest.New(t), filepath.Join(t.TempDir(), "state.db")
 	db := open(t, path, vault)
 	bad, twice := kept(1, document.ReasonTruncated), queued(2)
 	twice.Item.State, twice.Item.First = document.Duplicate, bad.Item.ID
@@ -507,7 +508,7 @@ func TestAnOlderFileIsSortedIntoTrays(t *testing.T) {
 
 // Whatever is decided in whatever order, the counts are those of the items.
 func TestCountsReconcileThroughEveryDecision(t *testing.T) {
-	vault := newVault(t)
+	vault := sealtest.New(t)
 	rapid.Check(t, func(r *rapid.T) {
 		db, err := state.Open(filepath.Join(t.TempDir(), fmt.Sprintf("%d.db", time.Now().UnixNano())), vault, mspID)
 		if err != nil {
