@@ -184,7 +184,13 @@ func (m *Member) awaitWhole(ctx context.Context, n *Network) error {
 		if err != nil {
 			return err
 		}
-		if found := len(known.GetPeersByOrg()); found < len(n.Members) {
+		found := 0
+		for _, peers := range known.GetPeersByOrg() { // of an organisation whose peer is known, but not yet with the chaincode, none
+			if len(peers.GetPeers()) > 0 {
+				found++
+			}
+		}
+		if found < len(n.Members) {
 			return fmt.Errorf("%s knows the peers of %d of %d members", m.Peer.Name, found, len(n.Members))
 		}
 		proposal, err := contract.NewProposal("GetMetadata")
