@@ -24,7 +24,8 @@ type FS interface {
 	Stat(name string) (fs.FileInfo, error)
 	// List gives the entries of a directory, sorted by name. Their Info is of the time of the call, and costs nothing more.
 	List(name string) ([]fs.DirEntry, error)
-	// Rename gives a file another name; what has that name is replaced.
+	// Rename gives a file another name; fs.ErrExist if something has that name. Where the file system cannot see to that (NFS), what
+	// comes there in the very moment is replaced.
 	Rename(from, to string) error
 	// Remove removes a file, or an empty directory.
 	Remove(name string) error
@@ -109,8 +110,26 @@ func (r *Root) List(name string) ([]fs.DirEntry, error) {
 // Rename implements FS.
 func (r *Root) Rename(from, to string) error {
 	return r.in(from, func(fromDir int, fromBase string) error {
-		return r.in(to, func(toDir int, toBase string) error { return unix.Renameat(fromDir, fromBase, toDir, toBase) })
+		return r.in(to, func(toDir int, toBase string) error {
+			err := unix.Renameat2(fromDir, fromBase, toDir, toBase, unix.RENAME_NOREPLACE)
+			if errors.Is(err, unix.EINVAL) { // not on this file system: rename(2)
+				err = renameIfFree(fromDir, fromBase, toDir, toBase)
+			}
+			return err
+		})
 	})
+}
+
+// renameIfFree looks whether the name is free, and renames.
+func renameIfFree(fromDir int, fromBase string, toDir int, toBase string) error {
+	var there unix.Stat_t
+	switch err := unix.Fstatat(toDir, toBase, &there, unix.AT_SYMLINK_NOFOLLOW); {
+	case err == nil:
+		return fs.ErrExist
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	return unix.Renameat(fromDir, fromBase, toDir, toBase)
 }
 
 // Remove implements FS.

@@ -122,6 +122,32 @@ func TestALinkIsDescribedRenamedAndRemovedItself(t *testing.T) {
 	}
 }
 
+// On a file system that can see to it, and on one that cannot.
+func TestRenameReplacesNothing(t *testing.T) {
+	root, at := tree(t)
+	for name, rename := range map[string]func(from, to string) error{"itself": root.Rename, "by looking first": root.RenameIfFree} {
+		t.Run(name, func(t *testing.T) {
+			if err := os.WriteFile(filepath.Join(at, "new"), []byte("new"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			for _, taken := range []string{"file", "link", "sub"} {
+				if err := rename("new", taken); !errors.Is(err, fs.ErrExist) {
+					t.Errorf("%s: %v, want ErrExist", taken, err)
+				}
+			}
+			if err := rename("none", "free"); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%v, want ErrNotExist", err)
+			}
+			if err := rename("new", "sub/"+name); err != nil {
+				t.Fatal(err)
+			}
+			if b, err := os.ReadFile(filepath.Join(at, "sub", name)); string(b) != "new" {
+				t.Errorf("%q, %v", b, err)
+			}
+		})
+	}
+}
+
 func TestListDescribesWhatStandsThere(t *testing.T) {
 	root, at := tree(t)
 	if err := os.Chmod(filepath.Join(at, "file"), 0o640); err != nil {

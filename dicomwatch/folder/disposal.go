@@ -79,15 +79,11 @@ func (d *disposal) moveAway(at string, s stamp) (moved string, err error) {
 	if d.folder.Disposal != Delete {
 		return d.move(at)
 	}
-	d.touched[path.Dir(at)] = true
-	free, err := d.freeName(path.Join(path.Dir(at), takenName(s)), "%s.%d")
-	if err == nil {
-		err = d.root.Rename(at, free)
-	}
+	moved, err = d.rename(at, path.Join(path.Dir(at), takenName(s)), "%s.%d")
 	if err != nil {
 		return "", fmt.Errorf("move the source, to delete it: %w", err)
 	}
-	return free, nil
+	return moved, nil
 }
 
 // ours says that the file was offered from the directory that the folder is now. What another one holds may come back when that
@@ -141,15 +137,10 @@ func (d *disposal) move(at string) (moved string, err error) {
 	if err := d.makeDir(path.Dir(target)); err != nil {
 		return "", fmt.Errorf("make %s/: %w", doneDir, err)
 	}
-	free, err := d.freeName(target, "%s.~%d~")
-	if err != nil {
-		return "", fmt.Errorf("look at %s/: %w", doneDir, err)
-	}
-	d.touched[path.Dir(at)], d.touched[path.Dir(target)] = true, true
-	if err := d.root.Rename(at, free); err != nil {
+	if moved, err = d.rename(at, target, "%s.~%d~"); err != nil {
 		return "", fmt.Errorf("move to %s/: %w", doneDir, err)
 	}
-	return free, nil
+	return moved, nil
 }
 
 // makeDir makes a directory and those above it, and marks the parents of what it may have made.
@@ -167,16 +158,14 @@ func (d *disposal) makeDir(at string) error {
 	return nil
 }
 
-// freeName returns target, or target with a number where another file has that name.
-func (d *disposal) freeName(target, numbered string) (string, error) {
-	name := target
+// rename gives a file the name target, or target with a number where another file has that name, and says which.
+func (d *disposal) rename(at, target, numbered string) (name string, err error) {
+	d.touched[path.Dir(at)], d.touched[path.Dir(target)] = true, true
+	name = target
 	for n := 2; ; n++ {
-		_, err := d.root.Stat(name)
-		if errors.Is(err, fs.ErrNotExist) {
-			return name, nil
-		}
-		if err != nil {
-			return "", err
+		err = d.root.Rename(at, name)
+		if !errors.Is(err, fs.ErrExist) {
+			return name, err
 		}
 		name = fmt.Sprintf(numbered, target, n)
 	}

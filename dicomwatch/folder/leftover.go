@@ -79,12 +79,7 @@ func (d *disposal) putBack(moved, at string) error {
 	if at == "" {
 		return nil
 	}
-	free, err := d.freeName(at, "%s.%d."+recovered)
-	if err == nil {
-		d.touched[path.Dir(moved)], d.touched[path.Dir(free)] = true, true
-		err = d.root.Rename(moved, free)
-	}
-	if err != nil {
+	if _, err := d.rename(moved, at, "%s.%d."+recovered); err != nil {
 		return fmt.Errorf("it came as another was disposed of, and cannot be moved back: %w", err)
 	}
 	return nil

@@ -16,10 +16,10 @@ import (
 	"github.com/medanchor/medanchor/dicomwatch/folder"
 )
 
-// late has a sender replace a file in the moment before it is moved or deleted.
+// late has senders do things in the moment before a file is moved or deleted: the first one before the first time, and so on.
 type late struct {
 	dir.FS
-	replace func() error
+	senders []func() error
 }
 
 func (l *late) Rename(from, to string) error {
@@ -29,10 +29,10 @@ func (l *late) Rename(from, to string) error {
 func (l *late) Remove(name string) error { return l.after(func() error { return l.FS.Remove(name) }) }
 
 func (l *late) after(then func() error) error {
-	replace := l.replace
-	l.replace = nil
-	if replace != nil {
-		if err := replace(); err != nil {
+	if len(l.senders) > 0 {
+		sender := l.senders[0]
+		l.senders = l.senders[1:]
+		if err := sender(); err != nil {
 			return err
 		}
 	}
@@ -52,13 +52,18 @@ func replaced(t *testing.T, o *folder.Options, disk *dirtest.Disk, faults ...dir
 		}
 		return os.Rename(next, path)
 	}
+	between(o, disk, replace)
+}
+
+// between has senders do things between the calls of a folder.
+func between(o *folder.Options, disk *dirtest.Disk, senders ...func() error) {
 	o.OpenDir = func(path string) (dir.FS, error) {
 		opened, err := disk.Open(path)
-		if replace == nil || err != nil { // to see whether it is still the same
+		if senders == nil || err != nil { // to see whether it is still the same
 			return opened, err
 		}
-		root := &late{opened, replace}
-		replace = nil
+		root := &late{opened, senders}
+		senders = nil
 		return root, nil
 	}
 }
@@ -124,6 +129,51 @@ func TestAFileThatIsPutBackBesideTheNextHasAStemOfItsOwn(t *testing.T) {
 		t.Errorf("offered %q", offered)
 	}
 }
+
+// Nor is the next one replaced that comes in the very moment in which it is put back.
+func TestNothingIsReplacedByAFileThatIsPutBack(t *testing.T) {
+	for _, disposal := range []folder.Disposal{folder.Done, folder.Delete} {
+		t.Run(string(disposal), func(t *testing.T) {
+			t.Parallel()
+			o := options(t)
+			o.Disposal = disposal
+			path := filepath.Join(o.Path, "a.dcm")
+			write(t, path, "first, to its END")
+			between(&o, new(dirtest.Disk),
+				func() error { return errors.Join(os.Remove(path), put(path, "next, to its END")) },
+				func() error { return put(path, "the one after, to its END") },
+			)
+			_, in := startFolder(t, o)
+			acknowledge(t, in.next(t))
+			offered := make(map[string]string)
+			for range 2 {
+				d := in.next(t)
+				offered[filepath.Base(d.Claim.Path)] = read(t, d)
+			}
+			want := map[string]string{"a.dcm": "the one after, to its END", "a.dcm.2.recovered": "next, to its END"}
+			if !maps.Equal(offered, want) {
+				t.Errorf("offered %q", offered)
+			}
+		})
+	}
+}
+
+// Nor is what comes into done/ in the very moment in which a file is moved there.
+func TestNothingIsReplacedInDone(t *testing.T) {
+	o := options(t)
+	path, done := filepath.Join(o.Path, "a.dcm"), filepath.Join(o.Path, "done", "a.dcm")
+	write(t, path, "first, to its END")
+	between(&o, new(dirtest.Disk), func() error { return put(done, "somebody's") })
+	_, in := startFolder(t, o)
+	acknowledge(t, in.next(t))
+	for at, want := range map[string]string{done: "somebody's", done + ".~2~": "first, to its END"} {
+		if got, err := os.ReadFile(at); string(got) != want {
+			t.Errorf("%s is %q, %v", at, got, err)
+		}
+	}
+}
+
+func put(path, text string) error { return os.WriteFile(path, []byte(text), 0o600) }
 
 // Nor does it that the folder goes meanwhile, and comes back.
 func TestAFileThatIsNotPutBackWaitsForItsFolder(t *testing.T) {
