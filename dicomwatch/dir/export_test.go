@@ -1,0 +1,8 @@
+package dir
+
+// RenameIfFree is Rename on a file system that cannot see to it that nothing is replaced.
+func (r *Root) RenameIfFree(from, to string) error {
+	return r.in(from, func(fromDir int, fromBase string) error {
+		return r.in(to, func(toDir int, toBase string) error { return renameIfFree(fromDir, fromBase, toDir, toBase) })
+	})
+}
