@@ -6,6 +6,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/medanchor/medanchor/dicomwatch/scp"
 	"github.com/medanchor/medanchor/dicomwatch/scp/wire"
 )
 
@@ -17,12 +18,14 @@ type DICOMConfig struct {
 	AETitle string         `yaml:"ae_title"`
 	Senders []SenderConfig `yaml:"senders"`
 	// Open admits everybody.
-	Open            bool          `yaml:"open"`
-	MaxAssociations int           `yaml:"max_associations"`
-	MaxPDU          Bytes         `yaml:"max_pdu"`
-	MaxObject       Bytes         `yaml:"max_object"`
-	Idle            time.Duration `yaml:"idle"`
-	ARTIM           time.Duration `yaml:"artim"`
+	Open            bool `yaml:"open"`
+	MaxAssociations int  `yaml:"max_associations"`
+	// MaxPerSender is how many of them one device may have: one AE title from one address.
+	MaxPerSender int           `yaml:"max_associations_per_sender"`
+	MaxPDU       Bytes         `yaml:"max_pdu"`
+	MaxObject    Bytes         `yaml:"max_object"`
+	Idle         time.Duration `yaml:"idle"`
+	ARTIM        time.Duration `yaml:"artim"`
 }
 
 // DICOMTLSConfig is where the receiver takes associations with TLS; an empty Listen for nowhere.
@@ -37,12 +40,14 @@ type DICOMTLSConfig struct {
 func (c DICOMConfig) On() bool { return c.Listen != "" || c.TLS.Listen != "" }
 
 func (c *DICOMConfig) setDefaults() {
+	limits := scp.DefaultLimits()
 	orString(&c.AETitle, "MEDANCHOR")
-	orDuration(&c.Idle, time.Minute)
-	orDuration(&c.ARTIM, 10*time.Second)
-	orNumber(&c.MaxAssociations, 64)
-	orNumber(&c.MaxPDU, 128<<10)
-	orNumber(&c.MaxObject, 4<<30)
+	orDuration(&c.Idle, limits.Idle)
+	orDuration(&c.ARTIM, limits.ARTIM)
+	orNumber(&c.MaxAssociations, limits.Associations)
+	orNumber(&c.MaxPerSender, max(c.MaxAssociations/2, 1))
+	orNumber(&c.MaxPDU, Bytes(limits.PDU))
+	orNumber(&c.MaxObject, Bytes(limits.Object))
 }
 
 func orNumber[N int | Bytes](n *N, def N) {
@@ -71,6 +76,9 @@ func (c DICOMConfig) validate() error {
 	}
 	if c.MaxAssociations < 1 || c.MaxAssociations > maxAssociations {
 		errs = append(errs, fmt.Errorf("dicom.max_associations: %d is not from 1 to %d", c.MaxAssociations, maxAssociations))
+	}
+	if c.MaxPerSender < 1 || c.MaxPerSender > max(c.MaxAssociations, 1) {
+		errs = append(errs, fmt.Errorf("dicom.max_associations_per_sender: %d is not from 1 to dicom.max_associations", c.MaxPerSender))
 	}
 	if c.MaxPDU < leastPDU || c.MaxPDU > mostPDU {
 		errs = append(errs, fmt.Errorf("dicom.max_pdu: %s is not from %s to %s", c.MaxPDU, Bytes(leastPDU), Bytes(mostPDU)))

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/medanchor/medanchor/appliance"
+	"github.com/medanchor/medanchor/dicomwatch/scp"
 )
 
 func TestTheReceiverIsClosedByDefault(t *testing.T) {
@@ -29,6 +30,10 @@ func TestTheReceiverIsClosedByDefault(t *testing.T) {
 		"no port":              {dicom: "{listen: 'here', open: true}", want: "write it as 0.0.0.0:11112"},
 		"a small PDU":          {dicom: "{listen: ':104', open: true, max_pdu: 100B}", want: "dicom.max_pdu: 100 B is not from 4.0 KiB to 4.0 MiB"},
 		"many associations":    {dicom: "{listen: ':104', open: true, max_associations: 5000}", want: "dicom.max_associations"},
+		"none for a sender":    {dicom: "{listen: ':104', open: true, max_associations_per_sender: -1}", want: "per_sender: -1 is not from 1 to dicom.max_associations"},
+		"all for a sender":     {dicom: "{listen: ':104', open: true, max_associations: 8, max_associations_per_sender: 8}"},
+		"more for a sender":    {dicom: "{listen: ':104', open: true, max_associations: 8, max_associations_per_sender: 9}", want: "per_sender: 9 is not"},
+		"one association":      {dicom: "{listen: ':104', open: true, max_associations: 1}"},
 		"a negative size":      {dicom: "{listen: ':104', open: true, max_object: -4GiB}", want: "is not a size: write it as 512MiB"},
 		"not a size":           {dicom: "{listen: ':104', open: true, max_object: huge}", want: "is not a size: write it as 512MiB"},
 		"TLS":                  {dicom: "{open: true, tls: {listen: ':2762', certificate_file: /c, key_file: /k, client_ca_file: /a}}"},
@@ -64,12 +69,25 @@ func TestDefaultsOfIntake(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := c.DICOM
-	if d.On() || d.AETitle != "MEDANCHOR" || d.MaxAssociations != 64 || d.MaxPDU != 128<<10 || d.MaxObject != 4<<30 ||
+	if d.On() || d.AETitle != "MEDANCHOR" || d.MaxAssociations != 64 || d.MaxPerSender != 32 || d.MaxPDU != 128<<10 || d.MaxObject != 4<<30 ||
 		d.Idle != time.Minute || d.ARTIM != 10*time.Second {
 		t.Errorf("dicom: %+v", d)
 	}
 	if c.Reserve != (appliance.ReserveConfig{Bytes: 4 << 30, Percent: 5, InodesPercent: 5}) || c.Studies.Quiet != 5*time.Minute {
 		t.Errorf("reserve: %+v, studies: %+v", c.Reserve, c.Studies)
+	}
+}
+
+func TestTheLimitsReachTheReceiver(t *testing.T) {
+	c, err := appliance.ParseConfig([]byte(minimal + `dicom:
+  {listen: ':104', open: true, max_associations: 9, max_associations_per_sender: 7, max_pdu: 64KiB, max_object: 1GiB, idle: 2s, artim: 3s}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := appliance.ReceiverOptions(c.DICOM)
+	want := scp.Limits{Associations: 9, PerSender: 7, PDU: 64 << 10, Object: 1 << 30, Idle: 2 * time.Second, ARTIM: 3 * time.Second}
+	if err != nil || o.Limits != want {
+		t.Errorf("%+v, %v", o.Limits, err)
 	}
 }
 

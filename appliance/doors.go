@@ -106,7 +106,8 @@ func receiverOptions(c DICOMConfig) (o scp.Options, err error) {
 	o = scp.Options{
 		AETitle: c.AETitle, Open: c.Open,
 		Limits: scp.Limits{
-			Associations: c.MaxAssociations, PDU: int(c.MaxPDU), Object: int64(c.MaxObject), Idle: c.Idle, ARTIM: c.ARTIM,
+			Associations: c.MaxAssociations, PerSender: c.MaxPerSender, PDU: int(c.MaxPDU), Object: int64(c.MaxObject),
+			Idle: c.Idle, ARTIM: c.ARTIM,
 		},
 	}
 	for _, s := range c.Senders {

@@ -9,3 +9,6 @@ var FolderRule = folderRule
 func RuleWithoutFolders(item *document.Item) (rule document.Delivery, known bool) {
 	return new(App).rule(item)
 }
+
+// ReceiverOptions are those of the DICOM receiver.
+var ReceiverOptions = receiverOptions

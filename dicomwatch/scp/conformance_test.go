@@ -178,7 +178,7 @@ func TestTheStatementSaysTheLimits(t *testing.T) {
 	}
 	want := [][]string{
 		{"dicom.max_associations", strconv.Itoa(d.Associations)},
-		{"–", "half"},
+		{"dicom.max_associations_per_sender", "half"},
 		{"dicom.max_pdu", strconv.Itoa(d.PDU)},
 		{"dicom.max_object", strconv.FormatInt(d.Object, 10)},
 		{"dicom.idle", fmt.Sprintf("%.0f s", d.Idle.Seconds())},
