@@ -3,6 +3,7 @@ package appliance
 import (
 	"context"
 	"crypto/hpke"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -71,6 +72,8 @@ type App struct {
 	readersAt string        // URL of the reading service, once it listens
 	// Where the DICOM receiver listens, once it does; empty for nowhere.
 	receivesAt, receivesTLSAt string
+	// The certificates that they show, read once; zero for none.
+	sendersSee, readersSee tls.Certificate
 
 	peer  peer // as the follower of its blocks finds it
 	clean bool // the last run ended in order

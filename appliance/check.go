@@ -59,9 +59,9 @@ func checkInspector(ctx context.Context, c Config) error {
 // checkReading looks at the certificate of the reading service, and at the key that opens what is sealed to the appliance.
 func checkReading(c Config) (err error) {
 	if c.Reading.TLS() {
-		if _, err = tls.LoadX509KeyPair(c.Reading.CertificateFile, c.Reading.KeyFile); err != nil {
-			err = fmt.Errorf("read the certificate of the reading service: %w", err)
-		}
+		var pair tls.Certificate
+		pair, err = readCertificate(theReadingService, c.Reading.CertificateFile, c.Reading.KeyFile)
+		err = errors.Join(err, inForce(theReadingService, pair, time.Now()))
 	}
 	_, keyErr := readEncryptionKey(c)
 	return errors.Join(err, keyErr)

@@ -8,6 +8,7 @@ import (
 	"net"
 	"path/filepath"
 	"regexp"
+	"time"
 
 	"github.com/medanchor/medanchor/appliance/control"
 	"github.com/medanchor/medanchor/appliance/disk"
@@ -67,6 +68,7 @@ func (a *App) openDoors(trace func(document.Step)) (err error) {
 	if err != nil {
 		return err
 	}
+	a.sendersSee = shownBy(options.TLS)
 	options.Spool, options.Log, options.Trace = a.spool, a.log, trace
 	a.receiver, err = scp.New(options)
 	return err
@@ -186,8 +188,8 @@ func checkReceiver(c DICOMConfig) error {
 	if !c.On() {
 		return nil
 	}
-	_, err := receiverOptions(c)
-	return err
+	options, err := receiverOptions(c)
+	return errors.Join(err, inForce(theReceiver, shownBy(options.TLS), time.Now()))
 }
 
 // folderTrouble is why all files of a drop folder wait, by its name; folders that are well are not in it.
@@ -212,6 +214,7 @@ func (a *App) dicomStatus() (s control.DICOM) {
 	}
 	stats := a.receiver.Stats()
 	s.Address, s.TLSAddress, s.AETitle = a.receivesAt, a.receivesTLSAt, a.config.DICOM.AETitle
+	s.CertificateExpires = expiry(a.sendersSee)
 	s.Associations, s.Stored = stats.Associations, stats.Stored
 	for _, n := range stats.Refused {
 		s.Refused += n

@@ -1,6 +1,8 @@
 package appliance
 
 import (
+	"crypto/tls"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
@@ -69,7 +71,7 @@ func (m *metrics) observe(a *App) {
 		indexed: prometheus.NewDesc("medanchor_indexed_blocks", "Blocks of the channel in the index.", nil, nil),
 		free:    prometheus.NewDesc("medanchor_free_bytes", "Free bytes on the data folder's file system.", nil, nil),
 		expiry: prometheus.NewDesc("medanchor_certificate_expiry_seconds",
-			"When the appliance's certificate expires, in Unix time.", nil, nil),
+			"When a certificate expires, in Unix time: the appliance's own for the ledger, or that of what listens.", []string{"of"}, nil),
 	})
 }
 
@@ -111,7 +113,12 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		gauge(c.free, float64(free))
 	}
 	if expires, err := ledger.CertificateExpiry(c.app.config.Ledger.CertificateFile); err == nil {
-		gauge(c.expiry, float64(expires.Unix()))
+		gauge(c.expiry, float64(expires.Unix()), "ledger")
+	}
+	for of, pair := range map[string]tls.Certificate{"dicom": c.app.sendersSee, "reading": c.app.readersSee} {
+		if expires := expiry(pair); !expires.IsZero() {
+			gauge(c.expiry, float64(expires.Unix()), of)
+		}
 	}
 }
 

@@ -50,7 +50,7 @@ func (c *doorCollector) Collect(out chan<- prometheus.Metric) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
 	}
 	gauge(c.full, boolean(c.app.guard.Room(0) != nil))
-	gauge(c.trouble, boolean(c.app.spool.Err() != nil), networkDoor)
+	gauge(c.trouble, boolean(c.app.networkTrouble() != nil), networkDoor)
 	for _, f := range c.app.folders {
 		gauge(c.trouble, boolean(f.Err() != nil), f.Name)
 		gauge(c.waiting, float64(f.Waiting()), f.Name)

@@ -65,11 +65,11 @@ func (a *App) listenForReaders(ctx context.Context) (net.Listener, error) {
 	}
 	scheme := "http"
 	if c.TLS() {
-		pair, err := tls.LoadX509KeyPair(c.CertificateFile, c.KeyFile)
+		pair, err := readCertificate(theReadingService, c.CertificateFile, c.KeyFile)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("read the certificate of the reading service: %w", err), listener.Close())
+			return nil, errors.Join(err, listener.Close())
 		}
-		scheme = "https"
+		scheme, a.readersSee = "https", pair
 		listener = tls.NewListener(listener, &tls.Config{
 			Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
 		})
@@ -124,7 +124,7 @@ func (a *App) readiness() readiness {
 	if len(ready.Folders) > 0 {
 		ready.Intake = false
 	}
-	for _, err := range []error{a.guard.Room(0), a.spool.Err()} {
+	for _, err := range []error{a.guard.Room(0), a.networkTrouble()} {
 		if err != nil {
 			ready.Intake, ready.Doors = false, append(ready.Doors, err.Error())
 		}
@@ -149,7 +149,7 @@ type readiness struct {
 	Since      *time.Time `json:"since,omitempty"`
 	// Folders are those that cannot be read, by name, with the reason.
 	Folders map[string]string `json:"folders,omitempty"`
-	// Doors says why nothing is taken in at any door, or what is wrong with the spool.
+	// Doors says why nothing is taken in at any door, or at that of the network.
 	Doors []string `json:"doors,omitempty"`
 }
 
@@ -167,7 +167,9 @@ func (a *App) Status(ctx context.Context) (control.Status, error) {
 			Discarded: counts.Discarded, Review: counts.Review,
 		},
 		Storage: control.Storage{Data: a.config.Data},
-		Reading: control.Reading{URL: a.readersAt, Swarm: a.node.Addresses(), Releasing: a.releaser.Waiting()},
+		Reading: control.Reading{
+			URL: a.readersAt, CertificateExpires: expiry(a.readersSee), Swarm: a.node.Addresses(), Releasing: a.releaser.Waiting(),
+		},
 		Folders: a.folderTrouble(),
 		Held:    make(map[string]string),
 	}

@@ -108,6 +108,8 @@ type DICOM struct {
 	Address    string `json:"address,omitempty"`     // where it takes associations; empty for nowhere
 	TLSAddress string `json:"tls_address,omitempty"` // with TLS
 	AETitle    string `json:"ae_title,omitempty"`
+	// CertificateExpires is when its certificate does; zero without TLS.
+	CertificateExpires time.Time `json:"certificate_expires,omitzero"`
 
 	Associations int    `json:"associations"` // open now
 	Stored       uint64 `json:"stored"`       // since the start: objects that were answered with success
@@ -121,6 +123,8 @@ type DICOM struct {
 // Reading is how people and other hospitals reach the documents.
 type Reading struct {
 	URL string `json:"url"` // of the reading service
+	// CertificateExpires is when its certificate does; zero without TLS.
+	CertificateExpires time.Time `json:"certificate_expires,omitzero"`
 	// Swarm are the addresses of the IPFS node, as the institution registers them on the ledger.
 	Swarm []string `json:"swarm"`
 	// Releasing is the number of patients whose releases of keys are not settled.

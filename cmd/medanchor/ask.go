@@ -48,7 +48,7 @@ func showStatus(out io.Writer, s control.Status) error {
 	} else {
 		fmt.Fprintf(w, "ledger\taway; the queue is kept and drains by itself: %s\n", s.Ledger.Away)
 	}
-	fmt.Fprintf(w, "certificate\texpires %s\n", s.Ledger.CertificateExpires.Local().Format(time.DateTime))
+	showCertificates(w, s)
 	fmt.Fprintf(w, "reading\t%s\n", s.Reading.URL)
 	for _, address := range s.Reading.Swarm {
 		fmt.Fprintf(w, "swarm\t%s\n", address)
@@ -61,6 +61,23 @@ func showStatus(out io.Writer, s control.Status) error {
 		fmt.Fprintf(w, "held\t%s: %s\n", path, s.Held[path])
 	}
 	return w.Flush()
+}
+
+// showCertificates shows when each ends, or that it has.
+func showCertificates(w io.Writer, s control.Status) {
+	for _, c := range []struct {
+		of      string
+		expires time.Time
+	}{{"the appliance", s.Ledger.CertificateExpires}, {"the DICOM receiver", s.DICOM.CertificateExpires}, {"the reading service", s.Reading.CertificateExpires}} {
+		at := c.expires.Local().Format(time.DateTime)
+		switch {
+		case c.expires.IsZero():
+		case time.Now().After(c.expires):
+			fmt.Fprintf(w, "certificate\tof %s: EXPIRED %s: put a new one into its place, and restart\n", c.of, at)
+		default:
+			fmt.Fprintf(w, "certificate\tof %s: expires %s\n", c.of, at)
+		}
+	}
 }
 
 // showDoors shows what takes files in, and what keeps them from it.

@@ -28,8 +28,8 @@ func TestStatusShowsTheDoors(t *testing.T) {
 		"folders in trouble": {
 			control.Status{Folders: map[string]string{"letters": "mount it, or create it", "scans": "permission denied"}},
 			[]string{
-				"folder       letters: mount it, or create it\n",
-				"folder       scans: permission denied\n",
+				"folder      letters: mount it, or create it\n",
+				"folder      scans: permission denied\n",
 			},
 			"held",
 		},

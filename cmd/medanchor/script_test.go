@@ -19,6 +19,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -69,6 +70,7 @@ func TestScripts(t *testing.T) {
 
 			"disk-full":   diskFull,
 			"at-a-port":   atAPort,
+			"with-tls":    withTLS,
 			"wait-metric": waitMetric,
 		},
 		RequireExplicitExec: true,
@@ -85,13 +87,14 @@ func buildInspector(t *testing.T) string {
 	return program
 }
 
-// hospital writes medanchor.yaml, a recovery recipient and an identity that is valid, or expired. Nothing is made by
-// init yet. The peer does not answer.
+// hospital writes medanchor.yaml, a recovery recipient and an identity that is valid, or expired: $EXPIRES is when, as metrics have
+// it. Nothing is made by init yet. The peer does not answer.
 func hospital(ts *testscript.TestScript, _ bool, args []string) {
 	expires := time.Now().Add(24 * time.Hour)
 	if len(args) > 0 && args[0] == "expired" {
 		expires = time.Now().Add(-time.Hour)
 	}
+	ts.Setenv("EXPIRES", strconv.FormatFloat(float64(expires.Unix()), 'g', -1, 64))
 	ts.Check(os.MkdirAll(ts.MkAbs("drop"), 0o700))
 	ts.Check(os.MkdirAll(ts.MkAbs("keys"), 0o700))
 	ts.Check(writeIdentity(ts.MkAbs("keys"), expires))
@@ -284,6 +287,19 @@ func atAPort(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Setenv("LISTEN", free.Addr().String())
 	ts.Check(free.Close())
 	edit(ts, false, []string{"medanchor.yaml", "\nlisten: 127.0.0.1:0\n", "\nlisten: " + ts.Getenv("LISTEN") + "\n"})
+}
+
+// withTLS has the appliance of medanchor.yaml show the certificate of its identity to devices and readers.
+func withTLS(ts *testscript.TestScript, _ bool, _ []string) {
+	cert, key := ts.MkAbs("keys/cert.pem"), ts.MkAbs("keys/key.pem")
+	edit(ts, false, []string{"medanchor.yaml", "\nreading:\n", fmt.Sprintf(`
+dicom:
+  open: true
+  tls: {listen: '127.0.0.1:0', certificate_file: %[1]s, key_file: %[2]s, client_ca_file: %[1]s}
+reading:
+  certificate_file: %[1]s
+  key_file: %[2]s
+`, cert, key)})
 }
 
 // waitMetric waits until the metrics at $LISTEN have a line: wait-metric LINE.
