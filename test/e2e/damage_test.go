@@ -194,11 +194,7 @@ var metricsURL = regexp.MustCompile(`msg="metrics and health" url=(\S+)`)
 // metric reads a counter of the daemon's.
 func (s *site) metric(name string) float64 {
 	s.t.Helper()
-	log, err := os.ReadFile(s.Log())
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	said := metricsURL.FindAllStringSubmatch(string(log), -1)
+	said := metricsURL.FindAllStringSubmatch(string(s.log()), -1)
 	if len(said) == 0 {
 		s.t.Fatal("the daemon does not say where its metrics are")
 	}

@@ -63,8 +63,7 @@ func TestOnePersonTwoHospitals(t *testing.T) {
 	p.a.awaitSettled(2)
 	patient.does("patient link --patient "+atA.String()+" --to "+atB.String(), "")
 	poll(t, "the secrets are handed over both ways", func() bool {
-		return bytes.Contains(tail(p.a.Log()), []byte("patient secret received")) &&
-			bytes.Contains(tail(p.b.Log()), []byte("patient secret received"))
+		return p.a.logged("patient secret received") && p.b.logged("patient secret received")
 	}, func() string { return string(tail(p.b.Log())) })
 	poll(t, "B has seen A's documents", func() bool { return len(p.b.recordsOf(atA)) == 2 }, func() string { return "" })
 

@@ -75,6 +75,22 @@ func shortDir(t *testing.T) string {
 	return filepath.Join(t.TempDir(), "h")
 }
 
+// logged says whether the daemon's log has a text.
+func (s *site) logged(text string) bool {
+	s.t.Helper()
+	return bytes.Contains(s.log(), []byte(text))
+}
+
+// log is all that the daemon logged.
+func (s *site) log() []byte {
+	s.t.Helper()
+	log, err := os.ReadFile(s.Log())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return log
+}
+
 func tail(path string) []byte {
 	const most = 3000
 	text, _ := os.ReadFile(path) // for a person to read: nothing is judged by it

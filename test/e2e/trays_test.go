@@ -356,10 +356,7 @@ func (h *trayed) signatures(item document.ItemID) {
 // nothingPersonalInLog searches all that the daemon logged.
 func (h *trayed) nothingPersonalInLog(values ...string) {
 	h.t.Helper()
-	log, err := os.ReadFile(h.Log())
-	if err != nil {
-		h.t.Fatal(err)
-	}
+	log := h.log()
 	for _, v := range values {
 		if i := bytes.Index(log, []byte(v)); i >= 0 {
 			h.t.Errorf("the log has %q: %s", v, log[max(0, i-200):min(len(log), i+200)])
