@@ -24,11 +24,7 @@ const checkTimeout = 10 * time.Second
 func Check(ctx context.Context, c Config) error {
 	errs := []error{checkVault(c), checkSwarmKey(c), checkInspector(ctx, c), checkLedger(ctx, c), checkReading(c), checkReceiver(c.DICOM)}
 	for _, f := range c.Folders {
-		opened, err := folder.New(folder.Options{Name: f.Name, Path: f.Path, Disposal: f.Afterwards}, nil)
-		if err == nil {
-			err = opened.Close()
-		}
-		errs = append(errs, err)
+		errs = append(errs, folder.Options{Name: f.Name, Path: f.Path, Disposal: f.Afterwards}.Check())
 	}
 	return errors.Join(errs...)
 }

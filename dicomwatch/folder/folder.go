@@ -50,19 +50,16 @@ type refusal struct {
 	round uint32
 }
 
-// New opens the folder. The error says what to do about a folder that is missing or may not be used.
+// New makes the door of the folder, which need not be there yet: see Err. An error is one of the options.
 func New(o Options, intake Intake) (*Folder, error) {
 	o = o.withDefaults()
-	if err := o.check(); err != nil {
-		return nil, err
+	if o.Quiet >= o.Patience {
+		return nil, fmt.Errorf("folder %s: its patience, %s, must be longer than its quiet period, %s", o.Name, o.Patience, o.Quiet)
 	}
-	root, err := o.OpenDir(o.Path)
-	if err != nil {
-		return nil, fmt.Errorf("folder %s: %w", o.Name, err)
-	}
+	root, away := o.open()
 	f := &Folder{
 		Options: o, intake: intake, began: time.Now(), wakes: make(chan struct{}, 1),
-		root: root, first: true, table: newTable(o.Patient.sidecar),
+		root: root, away: away, first: true, table: newTable(o.Patient.sidecar),
 		refused: make(map[string]refusal), litter: make(map[string]leftover),
 	}
 	f.bare = sync.OnceValue(f.isBare)
@@ -70,6 +67,18 @@ func New(o Options, intake Intake) (*Folder, error) {
 		f.Log.Warn("not all changes are notified: files are found by scanning", "door", f.Name, "err", dir.Cause(err))
 	})
 	return f, nil
+}
+
+// open opens the folder for the first time; if it cannot be used, it stands nowhere.
+func (o Options) open() (root dir.FS, away error) {
+	if err := o.usable(); err != nil {
+		return nowhere{}, err
+	}
+	root, err := o.OpenDir(o.Path)
+	if err != nil {
+		return nowhere{}, fmt.Errorf("open the folder: %w", dir.Cause(err))
+	}
+	return root, nil
 }
 
 // Close lets go of the folder.

@@ -64,7 +64,8 @@ func TestPatienceEnds(t *testing.T) {
 	o := options(t)
 	o.Patience = time.Second
 	p := newPipeline(o.Path)
-	_, _ = p.through(t, o)
+	f, _ := p.through(t, o)
+	eventually(t, "the first scan", func() bool { return f.Scans() > 0 }) // what that finds is as old as its file says
 	began := time.Now()
 	write(t, filepath.Join(o.Path, "half.dcm"), "half")
 	eventually(t, "it is taken", func() bool { return len(p.items()) > 0 })

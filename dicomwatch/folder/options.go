@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -89,23 +90,27 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// check says what to do about a folder that is missing or may not be used.
-func (o Options) check() error {
-	if o.Quiet >= o.Patience {
-		return fmt.Errorf("folder %s: its patience, %s, must be longer than its quiet period, %s", o.Name, o.Patience, o.Quiet)
+// Check says what is wrong with the folder as it stands there now, and what to do about it. New does not mind: it may be mounted
+// later.
+func (o Options) Check() error {
+	if err := o.usable(); err != nil {
+		return fmt.Errorf("folder %s, %s: %w", o.Name, o.Path, err)
 	}
+	return nil
+}
+
+func (o Options) usable() error {
 	info, err := os.Stat(o.Path)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("folder %s: %s does not exist: create it, or mount it, and start again", o.Name, o.Path)
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		return errAway
 	case err != nil:
-		return fmt.Errorf("folder %s: %w", o.Name, err)
+		return fmt.Errorf("look at the folder: %w", dir.Cause(err))
 	case !info.IsDir():
-		return fmt.Errorf("folder %s: %s is not a directory", o.Name, o.Path)
+		return errors.New("it is not a directory")
 	}
 	if unix.Access(o.Path, o.need()) != nil {
-		return fmt.Errorf("folder %s: no permission to %s %s: give it to the user that medanchor runs as",
-			o.Name, o.verb(), o.Path)
+		return fmt.Errorf("no permission to %s it: give that to the user that medanchor runs as", o.verb())
 	}
 	return nil
 }

@@ -48,10 +48,10 @@ func (p *pipeline) run(ctx context.Context) {
 		select {
 		case d := <-p.deliveries:
 			if err := p.take(ctx, d); err != nil {
+				d.Door.Release(d.Claim, err)
 				p.mu.Lock()
 				p.released = append(p.released, err)
 				p.mu.Unlock()
-				d.Door.Release(d.Claim, err)
 			}
 		case <-ctx.Done():
 			return

@@ -23,6 +23,13 @@ func (f *Folder) reach() error {
 }
 
 func (f *Folder) reopen() error {
+	if f.current() == (nowhere{}) {
+		there, err := f.open()
+		if err != nil {
+			return err
+		}
+		return f.moveTo(there, true)
+	}
 	there, err := f.OpenDir(f.Path)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return errAway
@@ -60,7 +67,9 @@ func (f *Folder) moveTo(there dir.FS, another bool) error {
 	clear(f.refused)
 	f.keepLitter()
 	f.mu.Unlock()
-	f.Log.Warn("another folder stands at the door's path: files are taken from it now", "door", f.Name)
+	if old != (nowhere{}) {
+		f.Log.Warn("another folder stands at the door's path: files are taken from it now", "door", f.Name)
+	}
 	f.hints.start()
 	return old.Close()
 }

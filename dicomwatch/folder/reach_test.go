@@ -45,6 +45,47 @@ func TestAFolderThatGoesAndComesBackIsTold(t *testing.T) {
 	eventually(t, "it is over", func() bool { return f.Err() == nil })
 }
 
+// After a power cut the appliance may be up before the file server: the folder's files are taken once it is there, as at any start.
+func TestAFolderThatIsNotThereAtTheStart(t *testing.T) {
+	for name, tc := range map[string]struct {
+		stands func(at string) error // instead of the folder
+		want   string
+	}{
+		"nothing": {os.Remove, "the folder is not there: mount it, or create it"},
+		"a file": {
+			func(at string) error { return errors.Join(os.Remove(at), put(at, "x")) }, "it is not a directory",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := inside(t, options(t))
+			if err := tc.stands(o.Path); err != nil {
+				t.Fatal(err)
+			}
+			f, in := startFolder(t, o)
+			if f.Err() == nil || f.Err().Error() != tc.want {
+				t.Errorf("Err: %v", f.Err())
+			}
+			if f.Disposed(filepath.Join(o.Path, "a.dcm")) {
+				t.Error("a file of a folder that is not there is disposed of")
+			}
+			in.quiet(t)
+			if err := errors.Join(os.RemoveAll(o.Path), os.Mkdir(o.Path, 0o700)); err != nil {
+				t.Fatal(err)
+			}
+			write(t, filepath.Join(o.Path, "a.dcm"), "x")
+			d := in.next(t)
+			if got := read(t, d); got != "x" {
+				t.Errorf("read %q", got)
+			}
+			if gone := acknowledge(t, d); len(gone) != 1 || !exists(t, filepath.Join(o.Path, "done", "a.dcm")) {
+				t.Errorf("gone: %v", gone)
+			}
+			eventually(t, "it is over", func() bool { return f.Err() == nil })
+		})
+	}
+}
+
 // Another directory at the path, as after it was mounted, or removed and made again.
 func TestTheFolderThatStandsThereNowIsWatched(t *testing.T) {
 	for name, gone := range map[string]func(at string) error{

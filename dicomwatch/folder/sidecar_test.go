@@ -93,7 +93,8 @@ func TestAFileWithoutSidecarGoesInWithoutPatient(t *testing.T) {
 			t.Parallel()
 			o := bySidecar(t)
 			o.Patience = 500 * time.Millisecond
-			in := start(t, o)
+			f, in := startFolder(t, o)
+			eventually(t, "the first scan", func() bool { return f.Scans() > 0 }) // what that finds is as old as its file says
 			began := time.Now()
 			write(t, filepath.Join(o.Path, "a.pdf"), "x")
 			if sidecar != "" {
@@ -167,12 +168,12 @@ func TestAFileThatChangesAsItsSidecarComesIsGivenItsQuietPeriod(t *testing.T) {
 	f, in := startFolder(t, o)
 	write(t, filepath.Join(o.Path, "a.pdf"), "half")
 	eventually(t, "it waits", func() bool { return f.Held()["a.pdf"] != "" })
+	began := time.Now()
 	write(t, filepath.Join(o.Path, "a.pdf"), "half, and more")
 	eventually(t, "it is seen", func() bool { return f.Held()["a.pdf"] == "" })
-	began := time.Now()
 	write(t, filepath.Join(o.Path, "a.patient.json"), jane)
 	in.next(t)
-	if took := time.Since(began); took < o.Quiet/2 {
+	if took := time.Since(began); took < o.Quiet {
 		t.Errorf("offered after %s", took)
 	}
 }
