@@ -282,7 +282,7 @@ func diskFull(ts *testscript.TestScript, _ bool, _ []string) {
 // atAPort has the appliance of medanchor.yaml serve its metrics at a port that is free now, and $LISTEN say so.
 func atAPort(ts *testscript.TestScript, _ bool, _ []string) {
 	var config net.ListenConfig
-	free, err := config.Listen(context.Background(), "tcp", "127.0.0.1:0")
+	free, err := config.Listen(context.Background(), "tcp", "127.0.0.83:0") // an address where nobody else takes the port meanwhile
 	ts.Check(err)
 	ts.Setenv("LISTEN", free.Addr().String())
 	ts.Check(free.Close())

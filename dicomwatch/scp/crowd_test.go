@@ -24,7 +24,7 @@ func TestACrowd(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	s := &spool{hold: make(chan struct{})}
 	r := start(t, scp.Options{Spool: s, Limits: scp.Limits{
-		Associations: places, PerSender: places, Idle: time.Second, ARTIM: time.Second,
+		Associations: places, PerSender: places, Idle: 5 * time.Second, ARTIM: 5 * time.Second,
 	}})
 	descriptors := openDescriptors(t)
 

@@ -13,7 +13,7 @@ import (
 // brief are limits that a test can wait for.
 func brief() scp.Limits {
 	return scp.Limits{
-		Idle: 250 * time.Millisecond, ARTIM: 250 * time.Millisecond, Write: time.Second, Grace: 250 * time.Millisecond,
+		Idle: time.Second, ARTIM: time.Second, Write: time.Second, Grace: 250 * time.Millisecond,
 	}
 }
 
@@ -29,6 +29,7 @@ func TestTimeouts(t *testing.T) {
 		"within a dataset's PDU": append(slices.Clone(rq), pdata(pdv(1, isDataset, make([]byte, 1000)))[:500]...),
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			r := start(t, scp.Options{Limits: brief()})
 			p := r.dial(t)
 			p.open(ct())
@@ -45,17 +46,20 @@ func TestTimeouts(t *testing.T) {
 
 func TestARTIM(t *testing.T) {
 	t.Run("no request", func(t *testing.T) {
+		t.Parallel()
 		r := start(t, scp.Options{Limits: brief()})
 		p := r.dial(t)
 		p.closed()
 	})
 	t.Run("half a request", func(t *testing.T) {
+		t.Parallel()
 		r := start(t, scp.Options{Limits: brief()})
 		p := r.dial(t)
 		p.send(proper(ct()).encode()[:50])
 		p.closed()
 	})
 	t.Run("after a reject", func(t *testing.T) {
+		t.Parallel()
 		r := start(t, scp.Options{Limits: brief()})
 		p := r.dial(t)
 		q := proper(ct())
@@ -65,6 +69,7 @@ func TestARTIM(t *testing.T) {
 		p.closed()
 	})
 	t.Run("after a release", func(t *testing.T) {
+		t.Parallel()
 		r := start(t, scp.Options{Limits: brief()})
 		p := r.dial(t)
 		p.open(ct())

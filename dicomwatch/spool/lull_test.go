@@ -29,7 +29,7 @@ func TestSendersComeFirst(t *testing.T) {
 		adjust func(*spool.Options)
 		during bool // whether something is offered while they send
 	}{
-		"a lull":            {func(o *spool.Options) { o.Lull = 50 * pace }, false},
+		"a lull":            {func(o *spool.Options) { o.Lull = 200 * pace }, false},
 		"they pause":        {func(o *spool.Options) { o.Lull = pace / 4 }, true},
 		"it waits for long": {func(o *spool.Options) { o.Lull, o.LullAge = 50*pace, 5*pace }, true},
 		"too much waits":    {func(o *spool.Options) { o.Lull, o.LullBytes = 50*pace, 5*size }, true},

@@ -127,17 +127,17 @@ func watchChildren(t *testing.T) (peak func() int) {
 		tick := time.NewTicker(5 * time.Millisecond)
 		defer tick.Stop()
 		seen := 0
-		for {
+		for ended := false; !ended; {
 			select {
 			case <-ctx.Done():
-				most <- seen
-				return
+				ended = true
 			case <-tick.C:
-				for _, pid := range childrenOf(t, os.Getpid()) {
-					seen = max(seen, highWater(pid))
-				}
+			}
+			for _, pid := range childrenOf(t, os.Getpid()) {
+				seen = max(seen, highWater(pid))
 			}
 		}
+		most <- seen
 	}()
 	var once sync.Once
 	result := 0

@@ -98,7 +98,11 @@ func TestHostileChildren(t *testing.T) {
 		"greedy": "inspector broke the protocol",
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := pool(t, inspect.Options{Children: 1, Timeout: time.Second / 2, Program: program(t, t.TempDir(), name)})
+			o := inspect.Options{Children: 1, Program: program(t, t.TempDir(), name)}
+			if name == "hangs" {
+				o.Timeout = 2 * time.Second // the others are not to run out of it, on a machine that is busy
+			}
+			p := pool(t, o)
 			for range 2 { // the pool goes on
 				m := inspectBytes(t, p, pdf)
 				if m.Problem != document.ReasonInspectFailed || m.Format != document.FormatPDF ||
@@ -236,7 +240,7 @@ func TestChildThatDoesNotStart(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "overloaded") || errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %+v, %v", m, err)
 	}
-	if took := time.Since(began); took > 2*time.Second {
+	if took := time.Since(began); took > 10*time.Second { // the default is twice as much
 		t.Errorf("it took %v", took)
 	}
 }

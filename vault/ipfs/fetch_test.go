@@ -141,6 +141,7 @@ func TestFetchReadsAnywhere(t *testing.T) {
 // Like age's DecryptReaderAt: the last chunk first, then from the left to the right, chunk by chunk.
 func TestFetchAsksForEachLeafOnce(t *testing.T) {
 	o := consortium(t, 2)
+	o[1].Patience = time.Minute // nothing is late here: what is late is asked for again
 	holder, reader := open(t, o[0]), open(t, o[1])
 	const size, chunk = 20*mib + 777, 64<<10 + 16
 	p := imported(t, holder, 1, size)
