@@ -116,9 +116,10 @@ func newSlots() slots { return slots{peers: make(map[peer]int), addresses: make(
 // rejected, and apart from the others so that they keep nobody out.
 const maxStrangers = 8
 
-// connect takes the place of a connection; false if there is none. There are twice as many as associations, in all and of one
-// address: for those that are yet to be established, and those that are rejected or end. So an address that opens connections
-// and says nothing in them leaves places to the others.
+// connect takes the place of a connection; false if there is none. There are twice as many as associations, for those that are
+// yet to be established, and those that are rejected or end. An address has half of them, or twice as many as one of its senders
+// may have associations: so one that opens connections and says nothing in them leaves places to the others, unless its sender
+// may have all.
 func (s *slots) connect(from netip.Addr, known bool, l Limits) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -129,7 +130,7 @@ func (s *slots) connect(from netip.Addr, known bool, l Limits) bool {
 		s.strangers++
 		return true
 	}
-	if s.connections >= 2*l.Associations || s.addresses[from] >= 2*l.PerSender {
+	if s.connections >= 2*l.Associations || s.addresses[from] >= max(2*l.PerSender, l.Associations) {
 		return false
 	}
 	s.connections++

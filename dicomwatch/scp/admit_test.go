@@ -253,6 +253,23 @@ func TestConnectionsWithoutAnAssociationAreBounded(t *testing.T) {
 	p.release()
 }
 
+// Several devices may be behind one address, a gateway's: each has its own associations.
+func TestDevicesBehindOneAddressHaveTheirOwnAssociations(t *testing.T) {
+	network := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	titles := []string{"CT1", "CT2", "CT3", "CT4"}
+	var senders []scp.Sender
+	for _, title := range titles {
+		senders = append(senders, scp.Sender{AETitle: title, Networks: network})
+	}
+	r := start(t, scp.Options{Senders: senders, Limits: scp.Limits{Associations: 8, PerSender: 1}})
+	for _, title := range titles {
+		p, q := r.dial(t), proper(echo())
+		q.calling = title
+		p.send(q.encode())
+		p.expect(wire.TypeAssociateAC)
+	}
+}
+
 // An address that opens connections and says nothing in them leaves places to the others.
 func TestSilentConnectionsOfOneAddressKeepNobodyElseOut(t *testing.T) {
 	r := start(t, scp.Options{Senders: twoAddresses(), Limits: scp.Limits{Associations: 4, ARTIM: 3 * time.Second}})
