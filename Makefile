@@ -40,7 +40,7 @@ quick: build vet lint ## vet, lint and the unit tests: no network, under 3 minut
 test: build ## every test; those that need a Fabric network share a real one (MEDANCHOR_CORPUS=folder tries real files too)
 	cd chaincode && go test ./...
 	go test -timeout 20m $(alone)
-	go run ./devnet/cmd/devnet exec -- go test -timeout 20m -p 1 $(networked)
+	go run ./devnet/cmd/devnet exec -- go test -timeout 60m -p 1 $(networked)
 
 .PHONY: vet
 vet: ## go vet, both modules

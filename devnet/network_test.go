@@ -28,6 +28,7 @@ import (
 
 	"github.com/medanchor/medanchor/devnet"
 	"github.com/medanchor/medanchor/devnet/devnettest"
+	"github.com/medanchor/medanchor/devnet/internal/proc"
 	"github.com/medanchor/medanchor/devnet/internal/proctest"
 	"github.com/medanchor/medanchor/ledger/fabricca"
 )
@@ -316,7 +317,10 @@ func TestNodesGoAndComeBack(t *testing.T) {
 			must(t, tt.back(t.Context()))
 			start := time.Now()
 			must(t, network.WaitReady(t.Context()))
-			must(t, submit(t.Context(), network, first, appliance))
+			// A peer's gateway pauses before it looks for a lost orderer again (gRPC's backoff): clients try again.
+			bounded, end := context.WithTimeout(t.Context(), 20*time.Second)
+			defer end()
+			must(t, proc.Poll(bounded, func(ctx context.Context) error { return submit(ctx, network, first, appliance) }))
 			t.Logf("in service %.1f s after its return", time.Since(start).Seconds())
 		})
 	}

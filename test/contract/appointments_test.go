@@ -15,9 +15,8 @@ func TestAppointments(t *testing.T) {
 	n := devnettest.Network(t)
 	a, b := hospitals(t, n)
 	ctx := t.Context()
-	quarter := func(i int) time.Time {
-		return time.Now().UTC().Truncate(record.SlotLength).Add(time.Duration(i) * record.SlotLength)
-	}
+	now := time.Now().UTC().Truncate(record.SlotLength)
+	quarter := func(i int) time.Time { return now.Add(time.Duration(i) * record.SlotLength) }
 	proposal := func(i, slots int) record.AppointmentProposal {
 		return record.AppointmentProposal{Doctor: a.doctor.ID, Patient: a.ref, Start: quarter(i), Slots: slots}
 	}

@@ -207,6 +207,7 @@ func (c *client) try(attempt func() error, count func()) error {
 		if !ledger.Retryable(err) && !isTaken(err) {
 			return err
 		}
+		time.Sleep(time.Duration(retries+1) * 25 * time.Millisecond) // peers at different heights come level
 		err = attempt()
 	}
 	c.mu.Lock()

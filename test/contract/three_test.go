@@ -19,7 +19,7 @@ import (
 
 // promptly bounds a transaction of two hospitals while the third is in trouble: the peers' gateways turn to another peer
 // after 4 s, which may be needed for it once, and once more when the client tries again.
-const promptly = 10 * time.Second
+const promptly = 20 * time.Second
 
 // TestThreeHospitals: a majority of three is two, so any one may fail.
 func TestThreeHospitals(t *testing.T) {

@@ -28,6 +28,7 @@ import (
 	"github.com/medanchor/medanchor/chaincode/record"
 	"github.com/medanchor/medanchor/devnet"
 	"github.com/medanchor/medanchor/ledger"
+	"github.com/medanchor/medanchor/test/consortium"
 )
 
 // signer signs transactions by hand: with any timestamp, for any peers, and not through a gateway.
@@ -231,9 +232,9 @@ func broadcast(t *testing.T, to orderer.AtomicBroadcastClient, envelope *common.
 	}
 }
 
-// run endorses a call at every peer, and has it ordered and committed. It gives the transaction, and the refusal if
+// run endorses a call at every peer, and has it ordered and committed there. It gives the transaction, and the refusal if
 // endorsers refused it.
-func (s *signer) run(t *testing.T, n *devnet.Network, look *ledger.Client, call invocation) (ledger.Transaction, error) {
+func (s *signer) run(t *testing.T, n *devnet.Network, look *consortium.Person, call invocation) (ledger.Transaction, error) {
 	t.Helper()
 	p := s.propose(t, call)
 	var responses []*peer.ProposalResponse
@@ -245,7 +246,11 @@ func (s *signer) run(t *testing.T, n *devnet.Network, look *ledger.Client, call 
 		responses = append(responses, response)
 	}
 	broadcast(t, ordering(t, n), s.transaction(t, p, responses...))
-	return awaitTransaction(t, look, p.txID), nil
+	tx := awaitTransaction(t, look.Client, p.txID)
+	if err := look.Await(t.Context(), tx.Block); err != nil { // any peer may endorse what is next
+		t.Fatal(err)
+	}
+	return tx, nil
 }
 
 // awaitTransaction waits until a peer has committed a transaction, valid or not.

@@ -151,6 +151,7 @@ func (p *prey) shortly(w *ward, within time.Duration) {
 		Patient: w.reference, Mode: record.Read, Scope: record.Scope{Records: []record.Tag{other.Record}}, Until: p.short.forged,
 		Purpose: record.SecondOpinion,
 	}, nil)
+	w.level()
 	backdated(w.t, w.patient.wallet().LedgerOptions(), back, record.ApproveFunction, record.Approval{
 		Patient: w.reference, Participant: w.guest.id, Request: request,
 	}, nil)
@@ -168,6 +169,7 @@ func (w *ward) attemptBackdated(p paper, session record.ID) record.Access {
 // attemptBy has B's appliance open a paper's record for somebody, with a clock that is behind.
 func (w *ward) attemptBy(behind time.Duration, reader *someone, p paper, session record.ID) record.Access {
 	w.t.Helper()
+	w.level()
 	var decided []record.Access
 	backdated(w.t, w.b.ledgerOptions(), behind, record.AccessFunction, record.Accesses{Accesses: []record.AccessAttempt{{
 		Participant: reader.id, Patient: p.Patient, Record: p.Record, Version: p.tag, Session: session,

@@ -411,10 +411,19 @@ func (w *ward) audit() (lines []record.AuditLine) {
 	return lines
 }
 
+// level waits until both hospitals' peers have what either has now: what one has committed is then known at the other.
+func (w *ward) level() {
+	w.t.Helper()
+	most := max(w.a.height(), w.b.height())
+	poll(w.t, "both peers have all blocks", func() bool { return min(w.a.height(), w.b.height()) >= most },
+		func() string { return fmt.Sprint(most) })
+}
+
 // audited checks that the patient's audit has a number of entries like one: of the same action, outcome, actor, subject and
 // record, where these are named.
 func (w *ward) audited(want int, like record.AuditEntry) {
 	w.t.Helper()
+	w.level()
 	got := 0
 	for _, l := range w.audit() {
 		same := l.Action == like.Action && l.Denied == like.Denied &&

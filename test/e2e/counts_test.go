@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -32,9 +33,11 @@ func TestCountsReconcile(t *testing.T) {
 		want := manifest.Counts(manifest.Hospitals[i])
 		items := s.awaitSettled(want.Files).Items
 		s.reconcile(want, items, len(s.chainSince(from).documents))
-		if done := filesIn(t, filepath.Join(s.DICOM, "done")) + filesIn(t, filepath.Join(s.Documents, "done")); done != want.Files {
-			t.Errorf("%s: %d files in done/, want %d", s.member.Name, done, want.Files)
+		done := func() int {
+			return filesIn(t, filepath.Join(s.DICOM, "done")) + filesIn(t, filepath.Join(s.Documents, "done"))
 		}
+		poll(t, "all files are in done/", func() bool { return done() == want.Files },
+			func() string { return fmt.Sprintf("%s: %d of %d", s.member.Name, done(), want.Files) })
 		s.checkFiles(manifest, dir, manifest.Hospitals[i], s.chainSince(from))
 	}
 

@@ -191,15 +191,20 @@ func hold(t *testing.T, node *ipfs.Node, p paper, ciphertext []byte) {
 // metricsURL finds in the log where the daemon's metrics are.
 var metricsURL = regexp.MustCompile(`msg="metrics and health" url=(\S+)`)
 
-// metric reads a counter of the daemon's.
-func (s *site) metric(name string) float64 {
+// listensAt is the URL of the daemon's metrics and health.
+func (s *site) listensAt() string {
 	s.t.Helper()
 	said := metricsURL.FindAllStringSubmatch(string(s.log()), -1)
 	if len(said) == 0 {
 		s.t.Fatal("the daemon does not say where its metrics are")
 	}
-	url := said[len(said)-1][1] + "/metrics"
-	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, url, http.NoBody)
+	return said[len(said)-1][1]
+}
+
+// metric reads a counter of the daemon's.
+func (s *site) metric(name string) float64 {
+	s.t.Helper()
+	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.listensAt()+"/metrics", http.NoBody)
 	if err != nil {
 		s.t.Fatal(err)
 	}

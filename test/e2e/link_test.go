@@ -78,6 +78,7 @@ func TestOnePersonTwoHospitals(t *testing.T) {
 	if status := p.b.awaitSettled(4); status.Items.Duplicates != 1 {
 		t.Errorf("the copy that came again is no duplicate: %+v", status.Items)
 	}
+	p.b.awaitIndexed()
 	if own := p.b.recordsOf(atB); len(own) != 1 {
 		t.Errorf("%d records under the reference at B, want only what A does not have", len(own))
 	}
@@ -144,6 +145,7 @@ func TestARecordIsRefiled(t *testing.T) {
 	content := bytes.Repeat([]byte("a letter about somebody else\n"), 50_000)
 	p.a.dropFile(p.a.Documents, filepath.Join(wrong, "letter.txt"), content)
 	p.a.awaitSettled(1)
+	p.a.awaitIndexed()
 	filed := p.a.recordsOf(of)[0]
 	for _, patient := range []record.Reference{of, to} {
 		office.does("supervise add --participant "+doctor.id.String()+" --patient "+patient.String(), "")

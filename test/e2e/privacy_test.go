@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -31,7 +30,6 @@ func TestNoPersonalData(t *testing.T) {
 	}
 	for i, s := range sites {
 		s.Config.Log.Level = -4 // debug: the most that the daemon can say
-		s.Config.Listen = freeAddress(t)
 		if err := s.WriteConfig(); err != nil {
 			t.Fatal(err)
 		}
@@ -129,23 +127,12 @@ func (s *site) command(args ...string) []byte {
 	return out.Bytes()
 }
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	var config net.ListenConfig
-	l, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // checkPage searches a page of the daemon's listener.
 func (s *site) checkPage(look *searcher, page string) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.Config.Listen+page, http.NoBody)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.listensAt()+page, http.NoBody)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 func TestAStudyBecomesStable(t *testing.T) {
 	n := devnettest.Exclusive(t)
 	s := newSite(t, n, 0)
-	s.Config.Studies.Quiet = 2 * time.Second
+	s.Config.Studies.Quiet = 5 * time.Second
 	if err := s.WriteConfig(); err != nil {
 		t.Fatal(err)
 	}

@@ -191,7 +191,7 @@ func TestTrays(t *testing.T) {
 	hasRow(t, h.refused(h.clerk, discard+" --reason again", ""), "the participant is suspended")
 
 	h.nothingPersonalInLog(number, other, images[1].NHS, images[2].NHS, "UNKNOWN", "discharge", "Discharge", "placeholder.dcm",
-		"broken.dcm", "second.dcm", "noise.bin", "note", "Example")
+		"broken.dcm", "second.dcm", "noise.bin", "note.txt", "Example")
 }
 
 // threeImages are sound images of several studies.
