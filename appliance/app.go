@@ -3,7 +3,6 @@ package appliance
 import (
 	"context"
 	"crypto/hpke"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -72,8 +71,7 @@ type App struct {
 	readersAt string        // URL of the reading service, once it listens
 	// Where the DICOM receiver listens, once it does; empty for nowhere.
 	receivesAt, receivesTLSAt string
-	// The certificates that they show, read once; zero for none.
-	sendersSee, readersSee tls.Certificate
+	certificates              certificates
 
 	peer  peer // as the follower of its blocks finds it
 	clean bool // the last run ended in order
@@ -148,7 +146,10 @@ func (a *App) openLedger(ctx context.Context) (err error) {
 	if a.encryption, err = readEncryptionKey(a.config); err != nil {
 		return err
 	}
-	if err := ledger.CheckCertificate(a.config.Ledger.CertificateFile, time.Now()); err != nil {
+	if err := a.certificates.readOwn(a.config.Ledger); err != nil {
+		return err
+	}
+	if err := a.certificates.ledgerTrouble(time.Now()); err != nil {
 		// Not fatal: intake goes on and the queue is kept, as while the peer is away.
 		a.log.Error("the ledger will refuse this appliance", "err", err)
 	}

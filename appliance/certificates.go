@@ -2,59 +2,114 @@ package appliance
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/medanchor/medanchor/appliance/control"
+	"github.com/medanchor/medanchor/dicomwatch/scp"
+	"github.com/medanchor/medanchor/ledger"
 )
 
-const (
-	theReceiver       = "the DICOM receiver"
-	theReadingService = "the reading service"
-)
+// certificates are those that others see of this appliance. They are read once, and are in use until the process ends, whatever
+// becomes of the files.
+type certificates struct {
+	ledger  *x509.Certificate   // the appliance's own, for the ledger
+	dicom   *x509.Certificate   // the DICOM receiver's; nil without TLS
+	reading *x509.Certificate   // the reading service's; nil without TLS
+	senders []*x509.Certificate // the authorities of those of DICOM senders
+}
 
-// readCertificate reads the certificate that one of our services shows to who connects, and its key.
-func readCertificate(service, certFile, keyFile string) (tls.Certificate, error) {
-	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
-	if err != nil {
-		return pair, fmt.Errorf("read the certificate of %s: %w", service, err)
+// readOwn reads the appliance's own certificate.
+func (c *certificates) readOwn(o LedgerConfig) (err error) {
+	c.ledger, err = ledger.ReadCertificate(o.CertificateFile)
+	return err
+}
+
+// readDICOM reads what the receiver needs for TLS, if it has any.
+func (c *certificates) readDICOM(o DICOMTLSConfig) (*tls.Config, error) {
+	if o.Listen == "" {
+		return nil, nil
 	}
+	pair, err := tls.LoadX509KeyPair(o.CertificateFile, o.KeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("read the certificate of the DICOM receiver: %w", err)
+	}
+	if c.senders, err = scp.ReadAuthorities(o.ClientCAFile); err != nil {
+		return nil, fmt.Errorf("read the authorities of DICOM senders: %w", err)
+	}
+	c.dicom = pair.Leaf
+	return scp.TLSConfig(pair, c.senders), nil
+}
+
+// readReading reads the reading service's certificate, if it has one.
+func (c *certificates) readReading(o ReadingConfig) (pair tls.Certificate, err error) {
+	if !o.TLS() {
+		return pair, nil
+	}
+	if pair, err = tls.LoadX509KeyPair(o.CertificateFile, o.KeyFile); err != nil {
+		return pair, fmt.Errorf("read the certificate of the reading service: %w", err)
+	}
+	c.reading = pair.Leaf
 	return pair, nil
 }
 
-// shownBy is the certificate that a service shows; none where it has no TLS.
-func shownBy(c *tls.Config) (pair tls.Certificate) {
-	if c != nil {
-		pair = c.Certificates[0]
-	}
-	return pair
+// ledgerTrouble is why the ledger refuses this appliance's certificate at this time; the error is ledger.ErrCertificate.
+func (c *certificates) ledgerTrouble(now time.Time) error { return ledger.InForce(c.ledger, now) }
+
+// dicomTrouble is why no device gets through to the receiver with TLS at this time.
+func (c *certificates) dicomTrouble(now time.Time) error {
+	return errors.Join(inForce("the DICOM receiver", c.dicom, now), authorityInForce(c.senders, now))
 }
 
-// inForce is an error where those who connect to a service at this time refuse its certificate. The zero certificate is none.
-func inForce(service string, pair tls.Certificate, now time.Time) error {
-	leaf := pair.Leaf
+// readingTrouble is why those who read refuse the reading service's certificate at this time.
+func (c *certificates) readingTrouble(now time.Time) error {
+	return inForce("the reading service", c.reading, now)
+}
+
+// inForce is an error where those who connect to a service at this time refuse its certificate; nil is none.
+func inForce(service string, c *x509.Certificate, now time.Time) error {
 	switch {
-	case leaf == nil:
+	case c == nil:
 		return nil
-	case now.After(leaf.NotAfter):
+	case now.After(c.NotAfter):
 		return fmt.Errorf("the certificate of %s expired at %s, and who connects refuses it: put a new one into its place, and restart",
-			service, leaf.NotAfter.UTC().Format(time.RFC3339))
-	case now.Before(leaf.NotBefore):
+			service, c.NotAfter.UTC().Format(time.RFC3339))
+	case now.Before(c.NotBefore):
 		return fmt.Errorf("the certificate of %s begins at %s, and who connects refuses it: check this machine's clock, which says %s",
-			service, leaf.NotBefore.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+			service, c.NotBefore.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	default:
 		return nil
 	}
 }
 
-// expiry is when a certificate ends; zero for none.
-func expiry(pair tls.Certificate) time.Time {
-	if pair.Leaf == nil {
-		return time.Time{}
+// authorityInForce is an error where no authority that DICOM senders' certificates may be of is valid at this time.
+func authorityInForce(authorities []*x509.Certificate, now time.Time) error {
+	for _, c := range authorities {
+		if !now.Before(c.NotBefore) && !now.After(c.NotAfter) {
+			return nil
+		}
 	}
-	return pair.Leaf.NotAfter
+	if len(authorities) == 0 {
+		return nil
+	}
+	return errors.New("none of the authorities in dicom.tls.client_ca_file is valid now, and every device with TLS is refused: " +
+		"put those that are into the file and restart, or check this machine's clock")
+}
+
+// certificateStatus shows a certificate.
+func certificateStatus(c *x509.Certificate, trouble error) (s control.Certificate) {
+	if c != nil {
+		s.Expires = c.NotAfter
+	}
+	if trouble != nil {
+		s.Trouble = trouble.Error()
+	}
+	return s
 }
 
 // networkTrouble is what keeps objects from the network from being taken in.
 func (a *App) networkTrouble() error {
-	return errors.Join(a.spool.Err(), inForce(theReceiver, a.sendersSee, time.Now()))
+	return errors.Join(a.spool.Err(), a.certificates.dicomTrouble(time.Now()))
 }

@@ -3,7 +3,6 @@ package appliance
 import (
 	"context"
 	"crypto/hpke"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"os"
@@ -53,14 +52,11 @@ func checkInspector(ctx context.Context, c Config) error {
 }
 
 // checkReading looks at the certificate of the reading service, and at the key that opens what is sealed to the appliance.
-func checkReading(c Config) (err error) {
-	if c.Reading.TLS() {
-		var pair tls.Certificate
-		pair, err = readCertificate(theReadingService, c.Reading.CertificateFile, c.Reading.KeyFile)
-		err = errors.Join(err, inForce(theReadingService, pair, time.Now()))
-	}
+func checkReading(c Config) error {
+	var read certificates
+	_, err := read.readReading(c.Reading)
 	_, keyErr := readEncryptionKey(c)
-	return errors.Join(err, keyErr)
+	return errors.Join(err, read.readingTrouble(time.Now()), keyErr)
 }
 
 // readEncryptionKey reads the key that opens what is sealed to the appliance.
@@ -73,7 +69,11 @@ func readEncryptionKey(c Config) (hpke.PrivateKey, error) {
 }
 
 func checkLedger(ctx context.Context, c Config) error {
-	if err := ledger.CheckCertificate(c.Ledger.CertificateFile, time.Now()); err != nil {
+	var read certificates
+	if err := read.readOwn(c.Ledger); err != nil {
+		return err
+	}
+	if err := read.ledgerTrouble(time.Now()); err != nil {
 		return err
 	}
 	client, err := ledger.Connect(ctx, ledgerOptions(c.Ledger))

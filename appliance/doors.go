@@ -68,7 +68,12 @@ func (a *App) openDoors(trace func(document.Step)) (err error) {
 	if err != nil {
 		return err
 	}
-	a.sendersSee = shownBy(options.TLS)
+	if options.TLS, err = a.certificates.readDICOM(a.config.DICOM.TLS); err != nil {
+		return err
+	}
+	if err := a.certificates.dicomTrouble(time.Now()); err != nil {
+		a.log.Error("no device gets through with TLS", "err", err) // other doors are open
+	}
 	options.Spool, options.Log, options.Trace = a.spool, a.log, trace
 	a.receiver, err = scp.New(options)
 	return err
@@ -103,7 +108,7 @@ func (c PatientRuleConfig) rule() folder.PatientRule {
 	}
 }
 
-// receiverOptions reads the certificates that the configuration names.
+// receiverOptions are what the configuration says of the receiver.
 func receiverOptions(c DICOMConfig) (o scp.Options, err error) {
 	o = scp.Options{
 		AETitle: c.AETitle, Open: c.Open,
@@ -120,11 +125,6 @@ func receiverOptions(c DICOMConfig) (o scp.Options, err error) {
 		o.Senders = append(o.Senders, scp.Sender{
 			AETitle: s.AETitle, Networks: networks, Called: s.Called, Department: s.Department, Issuer: s.Issuer,
 		})
-	}
-	if c.TLS.Listen != "" {
-		if o.TLS, err = scp.TLSConfig(c.TLS.CertificateFile, c.TLS.KeyFile, c.TLS.ClientCAFile); err != nil {
-			return o, err
-		}
 	}
 	return o, nil
 }
@@ -188,8 +188,10 @@ func checkReceiver(c DICOMConfig) error {
 	if !c.On() {
 		return nil
 	}
-	options, err := receiverOptions(c)
-	return errors.Join(err, inForce(theReceiver, shownBy(options.TLS), time.Now()))
+	_, err := receiverOptions(c)
+	var read certificates
+	_, errTLS := read.readDICOM(c.TLS)
+	return errors.Join(err, errTLS, read.dicomTrouble(time.Now()))
 }
 
 // folderTrouble is why all files of a drop folder wait, by its name; folders that are well are not in it.
@@ -214,7 +216,7 @@ func (a *App) dicomStatus() (s control.DICOM) {
 	}
 	stats := a.receiver.Stats()
 	s.Address, s.TLSAddress, s.AETitle = a.receivesAt, a.receivesTLSAt, a.config.DICOM.AETitle
-	s.CertificateExpires = expiry(a.sendersSee)
+	s.Certificate = certificateStatus(a.certificates.dicom, a.certificates.dicomTrouble(time.Now()))
 	s.Associations, s.Stored = stats.Associations, stats.Stored
 	for _, n := range stats.Refused {
 		s.Refused += n

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/medanchor/medanchor/vault/ipfs"
 	"github.com/medanchor/medanchor/vault/seal"
@@ -50,6 +51,7 @@ func emptyOrMissing(dir string) error {
 	if err != nil {
 		return fmt.Errorf("read data folder: %w", err)
 	}
+	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return e.Name() == "lost+found" }) // of a disk that is mounted there
 	if len(entries) > 0 {
 		return fmt.Errorf("%s is not empty: name a folder for medanchor alone; nothing was changed", dir)
 	}

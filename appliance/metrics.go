@@ -1,14 +1,13 @@
 package appliance
 
 import (
-	"crypto/tls"
+	"crypto/x509"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/medanchor/medanchor/appliance/control"
 	"github.com/medanchor/medanchor/document"
-	"github.com/medanchor/medanchor/ledger"
 )
 
 // metrics are what Prometheus sees. Labels carry states, reasons and doors: never a patient, path or ID.
@@ -112,12 +111,10 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	if free, err := freeBytes(c.app.config.Data); err == nil {
 		gauge(c.free, float64(free))
 	}
-	if expires, err := ledger.CertificateExpiry(c.app.config.Ledger.CertificateFile); err == nil {
-		gauge(c.expiry, float64(expires.Unix()), "ledger")
-	}
-	for of, pair := range map[string]tls.Certificate{"dicom": c.app.sendersSee, "reading": c.app.readersSee} {
-		if expires := expiry(pair); !expires.IsZero() {
-			gauge(c.expiry, float64(expires.Unix()), of)
+	own := &c.app.certificates
+	for of, certificate := range map[string]*x509.Certificate{"ledger": own.ledger, "dicom": own.dicom, "reading": own.reading} {
+		if certificate != nil {
+			gauge(c.expiry, float64(certificate.NotAfter.Unix()), of)
 		}
 	}
 }

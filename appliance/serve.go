@@ -15,7 +15,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/medanchor/medanchor/appliance/control"
-	"github.com/medanchor/medanchor/ledger"
 )
 
 // The bounds on a client of the listeners.
@@ -65,11 +64,14 @@ func (a *App) listenForReaders(ctx context.Context) (net.Listener, error) {
 	}
 	scheme := "http"
 	if c.TLS() {
-		pair, err := readCertificate(theReadingService, c.CertificateFile, c.KeyFile)
+		pair, err := a.certificates.readReading(c)
 		if err != nil {
 			return nil, errors.Join(err, listener.Close())
 		}
-		scheme, a.readersSee = "https", pair
+		if err := a.certificates.readingTrouble(time.Now()); err != nil {
+			a.log.Error("readers refuse this appliance", "err", err)
+		}
+		scheme = "https"
 		listener = tls.NewListener(listener, &tls.Config{
 			Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
 		})
@@ -104,7 +106,7 @@ func (a *App) localHandler() http.Handler {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.metrics.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		// Ready is whether every folder is read. A ledger that is away is degraded, and shown, but not a failure.
+		// Ready is whether every door is open. A ledger that is away is degraded, and shown, but not a failure.
 		ready := a.readiness()
 		w.Header().Set("Content-Type", "application/json")
 		if !ready.Intake {
@@ -168,7 +170,8 @@ func (a *App) Status(ctx context.Context) (control.Status, error) {
 		},
 		Storage: control.Storage{Data: a.config.Data},
 		Reading: control.Reading{
-			URL: a.readersAt, CertificateExpires: expiry(a.readersSee), Swarm: a.node.Addresses(), Releasing: a.releaser.Waiting(),
+			URL: a.readersAt, Certificate: certificateStatus(a.certificates.reading, a.certificates.readingTrouble(time.Now())),
+			Swarm: a.node.Addresses(), Releasing: a.releaser.Waiting(),
 		},
 		Folders: a.folderTrouble(),
 		Held:    make(map[string]string),
@@ -201,9 +204,7 @@ func (a *App) ledgerStatus(ctx context.Context) (l control.Ledger, err error) {
 	if l.Indexed, err = a.index.Next(); err != nil {
 		return l, err
 	}
-	if expires, err := ledger.CertificateExpiry(a.config.Ledger.CertificateFile); err == nil {
-		l.CertificateExpires = expires
-	}
+	l.Certificate = certificateStatus(a.certificates.ledger, a.certificates.ledgerTrouble(time.Now()))
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	if l.Height, err = a.ledger.Height(ctx); err != nil {

@@ -17,33 +17,21 @@ import (
 // says no more than "access denied".
 var ErrCertificate = errors.New("the appliance's certificate is not valid")
 
-// CheckCertificate says whether the certificate in file is valid at now. An error that is not ErrCertificate means that
-// the file cannot be read.
-func CheckCertificate(file string, now time.Time) error {
-	certificate, err := readCertificate(file)
+// InForce says whether the appliance's certificate is valid at now; the error is ErrCertificate, and says what to do.
+func InForce(certificate *x509.Certificate, now time.Time) error {
 	switch {
-	case err != nil:
-		return err
 	case now.After(certificate.NotAfter):
-		return fmt.Errorf("%w: %s expired at %s: enrol the appliance again at the hospital's CA, replace the file and "+
-			"restart", ErrCertificate, file, certificate.NotAfter.UTC().Format(time.RFC3339))
+		return fmt.Errorf("%w: it expired at %s: have the hospital's CA certify the same key again, put the new certificate into its "+
+			"place and restart", ErrCertificate, certificate.NotAfter.UTC().Format(time.RFC3339))
 	case now.Before(certificate.NotBefore):
-		return fmt.Errorf("%w: %s begins at %s: check this machine's clock, which says %s", ErrCertificate, file,
+		return fmt.Errorf("%w: it begins at %s: check this machine's clock, which says %s", ErrCertificate,
 			certificate.NotBefore.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	}
 	return nil
 }
 
-// CertificateExpiry returns when the certificate in file expires.
-func CertificateExpiry(file string) (time.Time, error) {
-	certificate, err := readCertificate(file)
-	if err != nil {
-		return time.Time{}, err
-	}
-	return certificate.NotAfter, nil
-}
-
-func readCertificate(file string) (*x509.Certificate, error) {
+// ReadCertificate reads the appliance's certificate.
+func ReadCertificate(file string) (*x509.Certificate, error) {
 	pem, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("read the appliance's certificate: %w", err)
@@ -68,7 +56,7 @@ func matches(certificate *x509.Certificate, key crypto.PrivateKey) bool {
 // ParticipantOf gives the participant whose certificate is in file: its common name is the ID under which the CA enrolled
 // them.
 func ParticipantOf(file string) (record.ParticipantID, error) {
-	certificate, err := readCertificate(file)
+	certificate, err := ReadCertificate(file)
 	if err != nil {
 		return record.ParticipantID{}, err
 	}

@@ -75,7 +75,7 @@ type Client struct {
 }
 
 // Connect reads the credentials. It does not wait for the peer: an appliance starts while its peer is away, and each
-// call says whether the peer is there. Neither does it judge the certificate's validity: see CheckCertificate.
+// call says whether the peer is there. Neither does it judge the certificate's validity: see InForce.
 func Connect(_ context.Context, o Options) (*Client, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
@@ -130,7 +130,7 @@ func dial(o Options) (*grpc.ClientConn, error) {
 }
 
 func readIdentity(o Options) (*identity.X509Identity, identity.Sign, error) {
-	certificate, err := readCertificate(o.CertificateFile)
+	certificate, err := ReadCertificate(o.CertificateFile)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -149,22 +149,26 @@ func checkAway(t *testing.T, o ledger.Options, within time.Duration) {
 	}
 }
 
-func TestCheckCertificate(t *testing.T) {
+func TestInForce(t *testing.T) {
 	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	end := begin.AddDate(1, 0, 0)
 	file := issue(t, begin, end).certificate
+	certificate, err := ledger.ReadCertificate(file)
+	if err != nil {
+		t.Fatal(err)
+	}
 	tests := map[string]struct {
 		now  time.Time
 		want string // in the error; empty for none
 	}{
 		"first second": {begin, ""},
 		"last second":  {end, ""},
-		"expired":      {end.Add(time.Second), "enrol the appliance again"},
+		"expired":      {end.Add(time.Second), "certify the same key again"},
 		"too early":    {begin.Add(-time.Second), "check this machine's clock"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			err := ledger.CheckCertificate(file, test.now)
+			err := ledger.InForce(certificate, test.now)
 			if test.want == "" {
 				if err != nil {
 					t.Error(err)
@@ -176,7 +180,7 @@ func TestCheckCertificate(t *testing.T) {
 			}
 		})
 	}
-	if err := ledger.CheckCertificate(file+".gone", begin); err == nil || errors.Is(err, ledger.ErrCertificate) {
+	if _, err := ledger.ReadCertificate(file + ".gone"); err == nil || errors.Is(err, ledger.ErrCertificate) {
 		t.Errorf("a missing file gives %v", err)
 	}
 }

@@ -82,14 +82,20 @@ type Items struct {
 	Bytes  int64                     `json:"bytes"` // of plaintext received
 }
 
+// Certificate is one by which others know the appliance, as it is in use.
+type Certificate struct {
+	Expires time.Time `json:"expires,omitzero"`
+	Trouble string    `json:"trouble,omitempty"` // why it is of no use now, and what to do
+}
+
 // Ledger is how the channel is reached.
 type Ledger struct {
 	Reachable bool `json:"reachable"`
 	// Away is why batches are not taken, empty while they are.
-	Away               string    `json:"away,omitempty"`
-	Height             uint64    `json:"height,omitempty"` // blocks on the channel, by this hospital's peer
-	Indexed            uint64    `json:"indexed"`          // blocks in the index
-	CertificateExpires time.Time `json:"certificate_expires,omitzero"`
+	Away        string      `json:"away,omitempty"`
+	Height      uint64      `json:"height,omitempty"` // blocks on the channel, by this hospital's peer
+	Indexed     uint64      `json:"indexed"`          // blocks in the index
+	Certificate Certificate `json:"certificate,omitzero"`
 	// Documents on the channel, by the member that anchored them, as indexed.
 	Documents map[string]int64 `json:"documents"`
 }
@@ -108,8 +114,8 @@ type DICOM struct {
 	Address    string `json:"address,omitempty"`     // where it takes associations; empty for nowhere
 	TLSAddress string `json:"tls_address,omitempty"` // with TLS
 	AETitle    string `json:"ae_title,omitempty"`
-	// CertificateExpires is when its certificate does; zero without TLS.
-	CertificateExpires time.Time `json:"certificate_expires,omitzero"`
+	// Certificate is what devices see; zero without TLS.
+	Certificate Certificate `json:"certificate,omitzero"`
 
 	Associations int    `json:"associations"` // open now
 	Stored       uint64 `json:"stored"`       // since the start: objects that were answered with success
@@ -123,8 +129,8 @@ type DICOM struct {
 // Reading is how people and other hospitals reach the documents.
 type Reading struct {
 	URL string `json:"url"` // of the reading service
-	// CertificateExpires is when its certificate does; zero without TLS.
-	CertificateExpires time.Time `json:"certificate_expires,omitzero"`
+	// Certificate is what readers see; zero without TLS.
+	Certificate Certificate `json:"certificate,omitzero"`
 	// Swarm are the addresses of the IPFS node, as the institution registers them on the ledger.
 	Swarm []string `json:"swarm"`
 	// Releasing is the number of patients whose releases of keys are not settled.

@@ -63,19 +63,19 @@ func showStatus(out io.Writer, s control.Status) error {
 	return w.Flush()
 }
 
-// showCertificates shows when each ends, or that it has.
+// showCertificates shows when each ends, or what is wrong with it.
 func showCertificates(w io.Writer, s control.Status) {
 	for _, c := range []struct {
-		of      string
-		expires time.Time
-	}{{"the appliance", s.Ledger.CertificateExpires}, {"the DICOM receiver", s.DICOM.CertificateExpires}, {"the reading service", s.Reading.CertificateExpires}} {
-		at := c.expires.Local().Format(time.DateTime)
+		of string
+		control.Certificate
+	}{
+		{"the appliance", s.Ledger.Certificate}, {"the DICOM receiver", s.DICOM.Certificate}, {"the reading service", s.Reading.Certificate},
+	} {
 		switch {
-		case c.expires.IsZero():
-		case time.Now().After(c.expires):
-			fmt.Fprintf(w, "certificate\tof %s: EXPIRED %s: put a new one into its place, and restart\n", c.of, at)
-		default:
-			fmt.Fprintf(w, "certificate\tof %s: expires %s\n", c.of, at)
+		case c.Trouble != "":
+			fmt.Fprintf(w, "certificate\t%s\n", c.Trouble)
+		case !c.Expires.IsZero():
+			fmt.Fprintf(w, "certificate\tof %s: expires %s\n", c.of, c.Expires.Local().Format(time.DateTime))
 		}
 	}
 }

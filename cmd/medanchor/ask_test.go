@@ -3,6 +3,7 @@ package main
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/medanchor/medanchor/appliance/control"
 )
@@ -24,6 +25,16 @@ func TestStatusShowsTheDoors(t *testing.T) {
 		"no spool":  {control.Status{DICOM: control.DICOM{Trouble: "check its disk"}}, []string{"check its disk"}, "safe"},
 		"a full disk": {
 			control.Status{Storage: control.Storage{Full: "free 3 GiB there"}}, []string{"nothing is taken in: free 3 GiB there"}, "",
+		},
+		"a certificate": {
+			control.Status{DICOM: control.DICOM{Certificate: control.Certificate{Expires: time.Now().Add(time.Hour)}}},
+			[]string{"certificate  of the DICOM receiver: expires 2"},
+			"reading service",
+		},
+		"one that begins later": {
+			control.Status{Reading: control.Reading{Certificate: control.Certificate{Expires: time.Now().Add(time.Hour), Trouble: "it begins tomorrow"}}},
+			[]string{"certificate  it begins tomorrow\n"},
+			"expires",
 		},
 		"folders in trouble": {
 			control.Status{Folders: map[string]string{"letters": "mount it, or create it", "scans": "permission denied"}},

@@ -33,9 +33,10 @@ Exit codes:
   0  done; verify: everything matches
   1  an error
   2  wrong usage, or a configuration that is not valid
-  3  verify: does not match, or is not anchored
+  3  verify: does not match, is not anchored, still waits or is quarantined
   4  there is no such item, document, patient, participant or request
-  5  the ledger cannot be asked now, the appliance is not running, or no holder can give a document now
+  5  the ledger cannot be asked now, the appliance is not running, no holder can give a document now, or another
+     transaction was first: try again
   6  the ledger's rules, or the appliance's, refuse it; get, access check: denied`
 
 // The errors that decide the exit code, beside those of package control.

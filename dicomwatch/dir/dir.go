@@ -24,8 +24,8 @@ type FS interface {
 	Stat(name string) (fs.FileInfo, error)
 	// List gives the entries of a directory, sorted by name. Their Info is of the time of the call, and costs nothing more.
 	List(name string) ([]fs.DirEntry, error)
-	// Rename gives a file another name; fs.ErrExist if something has that name. Where the file system cannot see to that (NFS), what
-	// comes there in the very moment is replaced.
+	// Rename gives a file another name; fs.ErrExist if something has that name. On a file system that neither sees to that nor has
+	// hard links, what comes there in the very moment is replaced.
 	Rename(from, to string) error
 	// Remove removes a file, or an empty directory.
 	Remove(name string) error
@@ -112,7 +112,7 @@ func (r *Root) Rename(from, to string) error {
 	return r.in(from, func(fromDir int, fromBase string) error {
 		return r.in(to, func(toDir int, toBase string) error {
 			err := unix.Renameat2(fromDir, fromBase, toDir, toBase, unix.RENAME_NOREPLACE)
-			if errors.Is(err, unix.EINVAL) { // not on this file system: rename(2)
+			if errors.Is(err, unix.EINVAL) || errors.Is(err, errors.ErrUnsupported) { // not on this file system, NFS for one
 				err = renameIfFree(fromDir, fromBase, toDir, toBase)
 			}
 			return err
@@ -120,8 +120,19 @@ func (r *Root) Rename(from, to string) error {
 	})
 }
 
-// renameIfFree looks whether the name is free, and renames.
+// renameIfFree renames by a hard link, which replaces nothing; where there is none, it looks whether the name is free.
 func renameIfFree(fromDir int, fromBase string, toDir int, toBase string) error {
+	err := unix.Linkat(fromDir, fromBase, toDir, toBase, 0)
+	if err == nil {
+		return unix.Unlinkat(fromDir, fromBase, 0)
+	}
+	if !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EINVAL) && !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	return lookAndRename(fromDir, fromBase, toDir, toBase)
+}
+
+func lookAndRename(fromDir int, fromBase string, toDir int, toBase string) error {
 	var there unix.Stat_t
 	switch err := unix.Fstatat(toDir, toBase, &there, unix.AT_SYMLINK_NOFOLLOW); {
 	case err == nil:

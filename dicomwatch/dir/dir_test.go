@@ -122,10 +122,12 @@ func TestALinkIsDescribedRenamedAndRemovedItself(t *testing.T) {
 	}
 }
 
-// On a file system that can see to it, and on one that cannot.
+// On a file system that can see to it, on one that has hard links, and on one that has neither.
 func TestRenameReplacesNothing(t *testing.T) {
 	root, at := tree(t)
-	for name, rename := range map[string]func(from, to string) error{"itself": root.Rename, "by looking first": root.RenameIfFree} {
+	for name, rename := range map[string]func(from, to string) error{
+		"itself": root.Rename, "by a link": root.RenameIfFree, "by looking first": root.LookAndRename,
+	} {
 		t.Run(name, func(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(at, "new"), []byte("new"), 0o600); err != nil {
 				t.Fatal(err)
@@ -143,6 +145,43 @@ func TestRenameReplacesNothing(t *testing.T) {
 			}
 			if b, err := os.ReadFile(filepath.Join(at, "sub", name)); string(b) != "new" {
 				t.Errorf("%q, %v", b, err)
+			}
+			if _, err := root.Stat("new"); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("it is still there by its old name: %v", err)
+			}
+		})
+	}
+}
+
+// Of two that want the same name in the same moment, one has it, and the other is left as it is.
+func TestRenamesToOneName(t *testing.T) {
+	root, at := tree(t)
+	for name, rename := range map[string]func(from, to string) error{"itself": root.Rename, "by a link": root.RenameIfFree} {
+		t.Run(name, func(t *testing.T) {
+			for range 300 {
+				names, errs := []string{"a", "b"}, make([]error, 2)
+				for _, n := range names {
+					if err := os.WriteFile(filepath.Join(at, n), []byte(n), 0o600); err != nil {
+						t.Fatal(err)
+					}
+				}
+				var renames sync.WaitGroup
+				for i, n := range names {
+					renames.Go(func() { errs[i] = rename(n, "wanted") })
+				}
+				renames.Wait()
+				won := slices.Index(errs, nil)
+				if won < 0 || !errors.Is(errs[1-won], fs.ErrExist) {
+					t.Fatalf("%v", errs)
+				}
+				for file, want := range map[string]string{"wanted": names[won], names[1-won]: names[1-won]} {
+					if b, err := os.ReadFile(filepath.Join(at, file)); string(b) != want {
+						t.Fatalf("%s is %q, %v", file, b, err)
+					}
+				}
+				if err := root.Remove("wanted"); err != nil {
+					t.Fatal(err)
+				}
 			}
 		})
 	}

@@ -121,11 +121,11 @@ func (d *disposal) shared(at string) bool {
 
 // putAway moves or deletes a sidecar.
 func (d *disposal) putAway(at string) error {
-	d.touched[path.Dir(at)] = true
 	if d.folder.Disposal == Delete {
 		if err := d.root.Remove(at); err != nil {
 			return fmt.Errorf("delete it: %w", err)
 		}
+		d.touched[path.Dir(at)] = true
 		return nil
 	}
 	_, err := d.move(at)
@@ -151,24 +151,28 @@ func (d *disposal) makeDir(at string) error {
 	if err := d.makeDir(path.Dir(at)); err != nil {
 		return err
 	}
-	d.touched[path.Dir(at)] = true
-	if err := d.root.MakeDir(at, 0o750); !errors.Is(err, fs.ErrExist) {
+	if err := d.root.MakeDir(at, 0o750); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
+	d.touched[path.Dir(at)] = true
 	return nil
 }
 
 // rename gives a file the name target, or target with a number where another file has that name, and says which.
 func (d *disposal) rename(at, target, numbered string) (name string, err error) {
-	d.touched[path.Dir(at)], d.touched[path.Dir(target)] = true, true
 	name = target
 	for n := 2; ; n++ {
 		err = d.root.Rename(at, name)
 		if !errors.Is(err, fs.ErrExist) {
-			return name, err
+			break
 		}
 		name = fmt.Sprintf(numbered, target, n)
 	}
+	if err != nil {
+		return "", err
+	}
+	d.touched[path.Dir(at)], d.touched[path.Dir(target)] = true, true
+	return name, nil
 }
 
 // sync makes durable what was done in all directories.

@@ -72,7 +72,7 @@ func (f *Folder) settled(at string, c document.Claim, err error) {
 	case err == nil:
 		f.remove(at)
 	default:
-		known.owed, known.detail().held = true, fmt.Errorf("it is taken, and stays in the folder until that can be written to: %w", err)
+		known.owed, known.detail().held = true, fmt.Errorf("it is taken, and stays in the folder until it can be moved or deleted: %w", err)
 		f.rest(at, known, f.clock()+known.handedBack(f.Rescan, longestPause))
 		f.hints.wake()
 	}

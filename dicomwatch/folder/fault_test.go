@@ -124,8 +124,8 @@ func checkTaken(t *testing.T, p *pipeline, disposal folder.Disposal) {
 // A fault that stays: what is taken is taken once, the folder says what is wrong, does not spin, and goes on when it ends.
 func TestTheDiskFailsForAWhile(t *testing.T) {
 	for call, says := range map[dirtest.Call]string{
-		dirtest.Rename:  "it is taken, and stays in the folder until that can be written to: move to done/: ",
-		dirtest.MakeDir: "it is taken, and stays in the folder until that can be written to: make done/: ",
+		dirtest.Rename:  "it is taken, and stays in the folder until it can be moved or deleted: move to done/: ",
+		dirtest.MakeDir: "it is taken, and stays in the folder until it can be moved or deleted: make done/: ",
 		dirtest.Stat:    "look at the folder: ",
 		dirtest.List:    "",
 		dirtest.OpenDir: "open the folder: ",

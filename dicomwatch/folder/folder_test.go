@@ -188,6 +188,48 @@ func TestDoneKeepsEarlierFilesOfTheSameName(t *testing.T) {
 	}
 }
 
+// What cannot be moved keeps nothing else from being moved, or from being told of as gone.
+func TestAFileThatCannotBeMovedIsHeldAlone(t *testing.T) {
+	for name, tc := range map[string]struct {
+		at     string // where a.dcm is
+		blocks func(done string) error
+		why    string
+	}{
+		"a file in the way": {
+			"sub", func(done string) error {
+				return errors.Join(os.Mkdir(done, 0o700), put(filepath.Join(done, "sub"), "x"))
+			}, "not a directory",
+		},
+		"a link in the way": {
+			"sub", func(done string) error {
+				return errors.Join(os.Mkdir(done, 0o700), os.Symlink(t.TempDir(), filepath.Join(done, "sub")))
+			}, "too many levels of symbolic links",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := options(t)
+			if err := tc.blocks(filepath.Join(o.Path, "done")); err != nil {
+				t.Fatal(err)
+			}
+			write(t, filepath.Join(o.Path, tc.at, "a.dcm"), "x")
+			write(t, filepath.Join(o.Path, "b.dcm"), "x")
+			f, in := startFolder(t, o)
+			claims := []document.Claim{in.next(t).Claim}
+			d := in.next(t)
+			claims = append(claims, d.Claim)
+			gone, err := d.Door.Acknowledge(t.Context(), claims)
+			if err == nil || len(gone) != 1 || filepath.Base(gone[0].Path) != "b.dcm" {
+				t.Errorf("gone: %v, %v", gone, err)
+			}
+			if held := heldBut(f, "b.dcm"); len(held) != 1 || !strings.HasPrefix(held[0], "it is taken, and stays in the folder until it can be moved") ||
+				!strings.HasSuffix(held[0], tc.why) {
+				t.Errorf("held: %q", held)
+			}
+		})
+	}
+}
+
 func TestDelete(t *testing.T) {
 	o := options(t)
 	o.Disposal = folder.Delete

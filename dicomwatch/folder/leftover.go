@@ -66,10 +66,10 @@ func (d *disposal) clearMarker(l leftover) {
 }
 
 func (d *disposal) remove(at string) error {
-	d.touched[path.Dir(at)] = true
 	if err := d.root.Remove(at); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("its file is taken, and it cannot be removed: %w", err)
 	}
+	d.touched[path.Dir(at)] = true
 	return nil
 }
 

@@ -82,12 +82,25 @@ func (a *authority) write(t *testing.T, name, kind string, der []byte) string {
 	return file
 }
 
+// tlsConfig reads what a receiver needs.
+func tlsConfig(cert, key, authorities string) (*tls.Config, error) {
+	own, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		return nil, err
+	}
+	theirs, err := scp.ReadAuthorities(authorities)
+	if err != nil {
+		return nil, err
+	}
+	return scp.TLSConfig(own, theirs), nil
+}
+
 // both gives what receiver and sender need for TLS. The sender's looks at nothing: who answers is what other tests are about.
 func both(t *testing.T) (receiver, modality *tls.Config) {
 	t.Helper()
 	a := newAuthority(t, "hospital")
 	cert, key := a.issue(t, "receiver")
-	receiver, err := scp.TLSConfig(cert, key, a.file)
+	receiver, err := tlsConfig(cert, key, a.file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +115,7 @@ func TestTLS(t *testing.T) {
 	dcmtk.Need(t, "storescu", "echoscu", "dcmdump")
 	ours, theirs, others := newAuthority(t, "hospital"), newAuthority(t, "modalities"), newAuthority(t, "others")
 	cert, key := ours.issue(t, "receiver")
-	config, err := scp.TLSConfig(cert, key, theirs.file)
+	config, err := tlsConfig(cert, key, theirs.file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,18 +164,14 @@ func TestATLSHandshakeIsBounded(t *testing.T) {
 	r.eventually(t, "it is counted", func(s scp.Stats) bool { return s.Failed == 1 })
 }
 
-func TestTLSFilesThatAreRefused(t *testing.T) {
+func TestAuthoritiesThatAreRefused(t *testing.T) {
 	a := newAuthority(t, "hospital")
-	cert, key := a.issue(t, "receiver")
-	for name, files := range map[string][3]string{
-		"no certificate": {filepath.Join(a.dir, "none"), key, a.file},
-		"no key":         {cert, filepath.Join(a.dir, "none"), a.file},
-		"another's key":  {a.file, key, a.file},
-		"no authority":   {cert, key, filepath.Join(a.dir, "none")},
-		"none named":     {cert, key, ""},
-		"an empty one":   {cert, key, key},
+	_, key := a.issue(t, "receiver")
+	for name, file := range map[string]string{
+		"no file": filepath.Join(a.dir, "none"), "none named": "", "a key": key,
+		"a damaged one": a.write(t, "damaged.pem", "CERTIFICATE", []byte("damaged")),
 	} {
-		if _, err := scp.TLSConfig(files[0], files[1], files[2]); err == nil {
+		if _, err := scp.ReadAuthorities(file); err == nil {
 			t.Errorf("%s: taken", name)
 		}
 	}
