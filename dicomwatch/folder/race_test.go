@@ -116,6 +116,20 @@ func TestAFileThatComesInTheLastMomentIsNotLost(t *testing.T) {
 	}
 }
 
+// offersBoth wants the file that was put back, and the one after it, which has its name by then.
+func (i intake) offersBoth(t *testing.T) {
+	t.Helper()
+	offered := make(map[string]string)
+	for range 2 {
+		d := i.next(t)
+		offered[filepath.Base(d.Claim.Path)] = read(t, d)
+	}
+	want := map[string]string{"a.dcm": "the one after, to its END", "a.dcm.2.recovered": "next, to its END"}
+	if !maps.Equal(offered, want) {
+		t.Errorf("offered %q", offered)
+	}
+}
+
 // Where the next file has its name by then, it gets one that shares no sidecar with that: a.dcm.2 would.
 func TestAFileThatIsPutBackBesideTheNextHasAStemOfItsOwn(t *testing.T) {
 	var disk dirtest.Disk
@@ -126,15 +140,7 @@ func TestAFileThatIsPutBackBesideTheNextHasAStemOfItsOwn(t *testing.T) {
 	eventually(t, "it is held", func() bool { return len(f.Held()) == 1 })
 	write(t, filepath.Join(o.Path, "a.dcm"), "the one after, to its END")
 	disk.Heal()
-	offered := make(map[string]string)
-	for range 2 {
-		d := in.next(t)
-		offered[filepath.Base(d.Claim.Path)] = read(t, d)
-	}
-	want := map[string]string{"a.dcm": "the one after, to its END", "a.dcm.2.recovered": "next, to its END"}
-	if !maps.Equal(offered, want) {
-		t.Errorf("offered %q", offered)
-	}
+	in.offersBoth(t)
 }
 
 // Nor is the next one replaced that comes in the very moment in which it is put back.
@@ -152,15 +158,7 @@ func TestNothingIsReplacedByAFileThatIsPutBack(t *testing.T) {
 			)
 			_, in := startFolder(t, o)
 			acknowledge(t, in.next(t))
-			offered := make(map[string]string)
-			for range 2 {
-				d := in.next(t)
-				offered[filepath.Base(d.Claim.Path)] = read(t, d)
-			}
-			want := map[string]string{"a.dcm": "the one after, to its END", "a.dcm.2.recovered": "next, to its END"}
-			if !maps.Equal(offered, want) {
-				t.Errorf("offered %q", offered)
-			}
+			in.offersBoth(t)
 		})
 	}
 }
