@@ -249,8 +249,9 @@ func (a *App) run(ctx context.Context) error {
 }
 
 // sweep removes what a run that did not end in order left behind: the claims of sources that it disposed of, and the
-// blocks that it stored and did not commit. One that is cut short is done again at the next start.
+// blocks that it stored and did not commit. One that is cut short, or without a folder, is done again at the next start.
 func (a *App) sweep(ctx context.Context) error {
+	away := len(a.folderTrouble()) > 0 // of its files nobody can tell whether they are gone
 	claims, err := a.state.ForgetClaims(a.disposed)
 	if err != nil {
 		return fmt.Errorf("sweep claims: %w", err)
@@ -270,7 +271,7 @@ func (a *App) sweep(ctx context.Context) error {
 		a.log.Error("orphaned blocks are left, and looked for again at the next start: look at the disk, and restore blocks that are damaged", "err", err)
 		return nil
 	}
-	a.swept = true
+	a.swept = !away
 	a.log.Info("swept after an unclean stop", "orphaned_blocks", removed, "claims", claims)
 	return nil
 }

@@ -73,7 +73,9 @@ func showCertificates(w io.Writer, s control.Status) {
 	} {
 		switch {
 		case c.Trouble != "":
-			fmt.Fprintf(w, "certificate\t%s\n", c.Trouble)
+			for trouble := range strings.SplitSeq(c.Trouble, "\n") {
+				fmt.Fprintf(w, "certificate\t%s\n", trouble)
+			}
 		case !c.Expires.IsZero():
 			fmt.Fprintf(w, "certificate\tof %s: expires %s\n", c.of, c.Expires.Local().Format(time.DateTime))
 		}

@@ -61,6 +61,7 @@ func TestScripts(t *testing.T) {
 			"unchanged":  unchanged,
 			"wait-ready": waitReady,
 			"wait-file":  waitFile,
+			"wait-text":  waitText,
 			"mode":       mode,
 			"rot":        rot,
 			"code":       code,
@@ -72,6 +73,7 @@ func TestScripts(t *testing.T) {
 			"at-a-port":   atAPort,
 			"with-tls":    withTLS,
 			"wait-metric": waitMetric,
+			"readyz":      readyz,
 		},
 		RequireExplicitExec: true,
 	})
@@ -252,6 +254,14 @@ func waitReady(ts *testscript.TestScript, _ bool, args []string) {
 	})
 }
 
+// waitText waits until a file has a text: wait-text FILE TEXT.
+func waitText(ts *testscript.TestScript, _ bool, args []string) {
+	eventually(ts, func(context.Context) bool {
+		text, err := os.ReadFile(ts.MkAbs(args[0]))
+		return err == nil && strings.Contains(string(text), args[1])
+	})
+}
+
 // firstItem sets a variable to the ID of the first item that waits for a person: first-item VARIABLE.
 func firstItem(ts *testscript.TestScript, _ bool, args []string) {
 	items, err := control.NewClient(ts.MkAbs("data")).InTrays(context.Background(), control.TrayQuery{})
@@ -300,6 +310,20 @@ reading:
   certificate_file: %[1]s
   key_file: %[2]s
 `, cert, key)})
+}
+
+// readyz wants a status and a text from /readyz at $LISTEN: readyz STATUS TEXT.
+func readyz(ts *testscript.TestScript, _ bool, args []string) {
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "http://"+ts.Getenv("LISTEN")+"/readyz", http.NoBody)
+	ts.Check(err)
+	response, err := http.DefaultClient.Do(request)
+	ts.Check(err)
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	ts.Check(err)
+	if fmt.Sprint(response.StatusCode) != args[0] || !strings.Contains(string(text), args[1]) {
+		ts.Fatalf("%s: %s", response.Status, text)
+	}
 }
 
 // waitMetric waits until the metrics at $LISTEN have a line: wait-metric LINE.

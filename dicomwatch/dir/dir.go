@@ -24,8 +24,9 @@ type FS interface {
 	Stat(name string) (fs.FileInfo, error)
 	// List gives the entries of a directory, sorted by name. Their Info is of the time of the call, and costs nothing more.
 	List(name string) ([]fs.DirEntry, error)
-	// Rename gives a file another name; fs.ErrExist if something has that name. On a file system that neither sees to that nor has
-	// hard links, what comes there in the very moment is replaced.
+	// Rename gives a file another name; fs.ErrExist if something has that name. It is one step: what has the old name in that moment
+	// has the new one after it. Where the file system cannot see to it that nothing is replaced (NFS), what comes to the new name
+	// between a look and the step is.
 	Rename(from, to string) error
 	// Remove removes a file, or an empty directory.
 	Remove(name string) error
@@ -113,25 +114,15 @@ func (r *Root) Rename(from, to string) error {
 		return r.in(to, func(toDir int, toBase string) error {
 			err := unix.Renameat2(fromDir, fromBase, toDir, toBase, unix.RENAME_NOREPLACE)
 			if errors.Is(err, unix.EINVAL) || errors.Is(err, errors.ErrUnsupported) { // not on this file system, NFS for one
-				err = renameIfFree(fromDir, fromBase, toDir, toBase)
+				err = lookAndRename(fromDir, fromBase, toDir, toBase)
 			}
 			return err
 		})
 	})
 }
 
-// renameIfFree renames by a hard link, which replaces nothing; where there is none, it looks whether the name is free.
-func renameIfFree(fromDir int, fromBase string, toDir int, toBase string) error {
-	err := unix.Linkat(fromDir, fromBase, toDir, toBase, 0)
-	if err == nil {
-		return unix.Unlinkat(fromDir, fromBase, 0)
-	}
-	if !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EINVAL) && !errors.Is(err, errors.ErrUnsupported) {
-		return err
-	}
-	return lookAndRename(fromDir, fromBase, toDir, toBase)
-}
-
+// lookAndRename looks whether the name is free, and renames. A hard link would replace nothing; but to remove the old name after
+// it is a second step, and would remove what came there since.
 func lookAndRename(fromDir int, fromBase string, toDir int, toBase string) error {
 	var there unix.Stat_t
 	switch err := unix.Fstatat(toDir, toBase, &there, unix.AT_SYMLINK_NOFOLLOW); {

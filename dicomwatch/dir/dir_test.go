@@ -122,12 +122,10 @@ func TestALinkIsDescribedRenamedAndRemovedItself(t *testing.T) {
 	}
 }
 
-// On a file system that can see to it, on one that has hard links, and on one that has neither.
+// On a file system that can see to it, and on one that cannot.
 func TestRenameReplacesNothing(t *testing.T) {
 	root, at := tree(t)
-	for name, rename := range map[string]func(from, to string) error{
-		"itself": root.Rename, "by a link": root.RenameIfFree, "by looking first": root.LookAndRename,
-	} {
+	for name, rename := range map[string]func(from, to string) error{"itself": root.Rename, "by looking first": root.LookAndRename} {
 		t.Run(name, func(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(at, "new"), []byte("new"), 0o600); err != nil {
 				t.Fatal(err)
@@ -156,32 +154,77 @@ func TestRenameReplacesNothing(t *testing.T) {
 // Of two that want the same name in the same moment, one has it, and the other is left as it is.
 func TestRenamesToOneName(t *testing.T) {
 	root, at := tree(t)
-	for name, rename := range map[string]func(from, to string) error{"itself": root.Rename, "by a link": root.RenameIfFree} {
+	for range 300 {
+		names, errs := []string{"a", "b"}, make([]error, 2)
+		for _, n := range names {
+			if err := os.WriteFile(filepath.Join(at, n), []byte(n), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var renames sync.WaitGroup
+		for i, n := range names {
+			renames.Go(func() { errs[i] = root.Rename(n, "wanted") })
+		}
+		renames.Wait()
+		won := slices.Index(errs, nil)
+		if won < 0 || !errors.Is(errs[1-won], fs.ErrExist) {
+			t.Fatalf("%v", errs)
+		}
+		for file, want := range map[string]string{"wanted": names[won], names[1-won]: names[1-won]} {
+			if b, err := os.ReadFile(filepath.Join(at, file)); string(b) != want {
+				t.Fatalf("%s is %q, %v", file, b, err)
+			}
+		}
+		if err := root.Remove("wanted"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// What a sender puts in a file's place while that is renamed is renamed instead, or stays: neither is lost.
+func TestARenameIsOneStep(t *testing.T) {
+	for name, rename := range map[string]func(*dir.Root, string, string) error{
+		"itself": (*dir.Root).Rename, "by looking first": (*dir.Root).LookAndRename,
+	} {
 		t.Run(name, func(t *testing.T) {
-			for range 300 {
-				names, errs := []string{"a", "b"}, make([]error, 2)
-				for _, n := range names {
-					if err := os.WriteFile(filepath.Join(at, n), []byte(n), 0o600); err != nil {
-						t.Fatal(err)
-					}
-				}
-				var renames sync.WaitGroup
-				for i, n := range names {
-					renames.Go(func() { errs[i] = rename(n, "wanted") })
-				}
-				renames.Wait()
-				won := slices.Index(errs, nil)
-				if won < 0 || !errors.Is(errs[1-won], fs.ErrExist) {
-					t.Fatalf("%v", errs)
-				}
-				for file, want := range map[string]string{"wanted": names[won], names[1-won]: names[1-won]} {
-					if b, err := os.ReadFile(filepath.Join(at, file)); string(b) != want {
-						t.Fatalf("%s is %q, %v", file, b, err)
-					}
-				}
-				if err := root.Remove("wanted"); err != nil {
+			root, at := tree(t)
+			for _, n := range []string{"a", "next"} {
+				if err := os.WriteFile(filepath.Join(at, n), []byte(n), 0o600); err != nil {
 					t.Fatal(err)
 				}
+			}
+			done := make(chan struct{})
+			var exchanging sync.WaitGroup
+			exchanging.Go(func() {
+				a, next := filepath.Join(at, "a"), filepath.Join(at, "next")
+				for {
+					select {
+					case <-done:
+						return
+					default:
+						_ = unix.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, next, unix.RENAME_EXCHANGE) // a may be away
+					}
+				}
+			})
+			for range 3000 {
+				if err := errors.Join(rename(root, "a", "moved"), rename(root, "moved", "a")); err != nil {
+					t.Error(err)
+					break
+				}
+			}
+			close(done)
+			exchanging.Wait()
+			var left []string
+			for _, n := range []string{"a", "next"} {
+				b, err := os.ReadFile(filepath.Join(at, n))
+				if err != nil {
+					t.Error(err)
+				}
+				left = append(left, string(b))
+			}
+			slices.Sort(left)
+			if want := []string{"a", "next"}; !slices.Equal(left, want) {
+				t.Errorf("left: %q", left)
 			}
 		})
 	}
