@@ -40,19 +40,18 @@ type DICOMTLSConfig struct {
 func (c DICOMConfig) On() bool { return c.Listen != "" || c.TLS.Listen != "" }
 
 func (c *DICOMConfig) setDefaults() {
-	limits := scp.DefaultLimits()
 	orString(&c.AETitle, "MEDANCHOR")
-	orDuration(&c.Idle, limits.Idle)
-	orDuration(&c.ARTIM, limits.ARTIM)
-	orNumber(&c.MaxAssociations, limits.Associations)
-	orNumber(&c.MaxPerSender, max(c.MaxAssociations/2, 1))
-	orNumber(&c.MaxPDU, Bytes(limits.PDU))
-	orNumber(&c.MaxObject, Bytes(limits.Object))
+	l := c.limits().OrDefault()
+	c.MaxAssociations, c.MaxPerSender = l.Associations, l.PerSender
+	c.MaxPDU, c.MaxObject = Bytes(l.PDU), Bytes(l.Object)
+	c.Idle, c.ARTIM = l.Idle, l.ARTIM
 }
 
-func orNumber[N int | Bytes](n *N, def N) {
-	if *n == 0 {
-		*n = def
+// limits are the receiver's that have a key; zero for the default of each.
+func (c DICOMConfig) limits() scp.Limits {
+	return scp.Limits{
+		Associations: c.MaxAssociations, PerSender: c.MaxPerSender, PDU: int(c.MaxPDU), Object: int64(c.MaxObject),
+		Idle: c.Idle, ARTIM: c.ARTIM,
 	}
 }
 

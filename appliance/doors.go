@@ -110,13 +110,7 @@ func (c PatientRuleConfig) rule() folder.PatientRule {
 
 // receiverOptions are what the configuration says of the receiver.
 func receiverOptions(c DICOMConfig) (o scp.Options, err error) {
-	o = scp.Options{
-		AETitle: c.AETitle, Open: c.Open,
-		Limits: scp.Limits{
-			Associations: c.MaxAssociations, PerSender: c.MaxPerSender, PDU: int(c.MaxPDU), Object: int64(c.MaxObject),
-			Idle: c.Idle, ARTIM: c.ARTIM,
-		},
-	}
+	o = scp.Options{AETitle: c.AETitle, Open: c.Open, Limits: c.limits()}
 	for _, s := range c.Senders {
 		networks, err := s.networks()
 		if err != nil {

@@ -314,31 +314,32 @@ reading:
 
 // readyz wants a status and a text from /readyz at $LISTEN: readyz STATUS TEXT.
 func readyz(ts *testscript.TestScript, _ bool, args []string) {
-	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "http://"+ts.Getenv("LISTEN")+"/readyz", http.NoBody)
+	status, text, err := page(context.Background(), ts, "/readyz")
 	ts.Check(err)
-	response, err := http.DefaultClient.Do(request)
-	ts.Check(err)
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	ts.Check(err)
-	if fmt.Sprint(response.StatusCode) != args[0] || !strings.Contains(string(text), args[1]) {
-		ts.Fatalf("%s: %s", response.Status, text)
+	if fmt.Sprint(status) != args[0] || !strings.Contains(text, args[1]) {
+		ts.Fatalf("%d: %s", status, text)
 	}
 }
 
 // waitMetric waits until the metrics at $LISTEN have a line: wait-metric LINE.
 func waitMetric(ts *testscript.TestScript, _ bool, args []string) {
 	eventually(ts, func(ctx context.Context) bool {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+ts.Getenv("LISTEN")+"/metrics", http.NoBody)
-		ts.Check(err)
-		response, err := http.DefaultClient.Do(request)
-		if err != nil {
-			return false
-		}
-		defer response.Body.Close()
-		text, err := io.ReadAll(response.Body)
-		return err == nil && slices.Contains(strings.Split(string(text), "\n"), args[0])
+		_, text, err := page(ctx, ts, "/metrics")
+		return err == nil && slices.Contains(strings.Split(text, "\n"), args[0])
 	})
+}
+
+// page reads a page of the appliance at $LISTEN.
+func page(ctx context.Context, ts *testscript.TestScript, path string) (status int, text string, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+ts.Getenv("LISTEN")+path, http.NoBody)
+	ts.Check(err)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, "", err
+	}
+	defer response.Body.Close()
+	all, err := io.ReadAll(response.Body)
+	return response.StatusCode, string(all), err
 }
 
 // waitFile waits until a file is there.

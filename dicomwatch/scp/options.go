@@ -44,7 +44,7 @@ type Spool interface {
 	Create(o dicomwatch.Object) (dicomwatch.Incoming, error)
 }
 
-// Limits bound what peers can make us do. Zero is the default of each: see DefaultLimits.
+// Limits bound what peers can make us do. Zero is the default of each: see OrDefault.
 type Limits struct {
 	Associations int           // at once
 	PerSender    int           // of them, by one AE title from one address (when Open, from one address)
@@ -72,7 +72,8 @@ const (
 	maxPDU = 4 << 20
 )
 
-func (l Limits) orDefault() Limits {
+// OrDefault gives the default to each that is zero.
+func (l Limits) OrDefault() Limits {
 	d := DefaultLimits()
 	set(&l.Associations, d.Associations)
 	set(&l.PerSender, max(l.Associations/2, 1))

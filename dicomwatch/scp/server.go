@@ -28,7 +28,7 @@ func New(o Options) (*Server, error) {
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("receive DICOM: %w", err)
 	}
-	o.Limits, o.Senders = o.Limits.orDefault(), unmapped(o.Senders)
+	o.Limits, o.Senders = o.Limits.OrDefault(), unmapped(o.Senders)
 	return &Server{o: o, slots: newSlots(), counters: newCounters()}, nil
 }
 
