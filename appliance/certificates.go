@@ -108,8 +108,3 @@ func certificateStatus(c *x509.Certificate, trouble error) (s control.Certificat
 	}
 	return s
 }
-
-// networkTrouble is what keeps objects from the network from being taken in.
-func (a *App) networkTrouble() error {
-	return errors.Join(a.spool.Err(), a.certificates.dicomTrouble(time.Now()))
-}

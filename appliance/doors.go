@@ -199,6 +199,11 @@ func (a *App) folderTrouble() map[string]string {
 	return trouble
 }
 
+// networkTrouble is what keeps objects from the network from being taken in.
+func (a *App) networkTrouble() error {
+	return errors.Join(a.spool.Err(), a.certificates.dicomTrouble(time.Now()))
+}
+
 // dicomStatus is the receiver at a glance.
 func (a *App) dicomStatus() (s control.DICOM) {
 	s.Spooled, s.SpooledBytes = a.spool.Waiting()
